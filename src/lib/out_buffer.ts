@@ -1,0 +1,107 @@
+// Bytes on their way out of a connection. Owns one growing buffer, which it borrows from a pool while something
+// stands in it, so that an idle connection costs none. Knows nothing of sockets or protocols.
+
+/** Size of pooled buffers, bytes: a write of this size costs little more per byte than a larger one. */
+export const OUT_BUFFER_BYTES = 64 * 1024;
+/** Buffers that a pool keeps; more are left to the garbage collector. */
+const POOLED_MAX = 64;
+
+const EMPTY = new Uint8Array(0);
+const EMPTY_VIEW = new DataView(EMPTY.buffer);
+
+/** Buffers of OUT_BUFFER_BYTES that wait for their next use; one pool per runtime instance. */
+export class BufferPool {
+  readonly #free: DataView<ArrayBuffer>[] = [];
+
+  take(): DataView<ArrayBuffer> {
+    return this.#free.pop() ?? new DataView(new ArrayBuffer(OUT_BUFFER_BYTES));
+  }
+
+  give(view: DataView): void {
+    if (view.byteLength === OUT_BUFFER_BYTES && this.#free.length < POOLED_MAX) {
+      this.#free.push(view as DataView<ArrayBuffer>);
+    }
+  }
+}
+
+/**
+ * A writer calls `reserve(count)`, writes `count` bytes at the offset it returns into `bytes` or `view`, and the
+ * bytes stand in the buffer. `bytes` and `view` may change with every call of `reserve`: never keep them over one.
+ */
+export class OutBuffer {
+  bytes: Uint8Array = EMPTY;
+  view: DataView = EMPTY_VIEW;
+  /** First byte that is not yet sent. */
+  start = 0;
+  /** One past the last byte written. */
+  end = 0;
+  readonly #pool: BufferPool;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  /** Bytes that stand here and are not sent yet. */
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /** Makes room for `count` bytes and returns the offset at which they begin. Hot. */
+  reserve(count: number): number {
+    const at = this.end;
+    const end = at + count;
+    if (end > this.bytes.length) return this.#grow(count);
+    this.end = end;
+    return at;
+  }
+
+  /** Copies `count` bytes of `source` from `from` on to the end. */
+  append(source: Uint8Array, from = 0, count = source.length - from): void {
+    const at = this.reserve(count);
+    copyBytes(source, from, this.bytes, at, count);
+  }
+
+  /** `count` bytes from `start` on have been sent. Gives the buffer back when nothing is left. */
+  consume(count: number): void {
+    this.start += count;
+    if (this.start === this.end) this.clear();
+  }
+
+  /** Forgets everything that stands here and gives the buffer back. */
+  clear(): void {
+    this.start = 0;
+    this.end = 0;
+    this.#pool.give(this.view);
+    this.bytes = EMPTY;
+    this.view = EMPTY_VIEW;
+  }
+
+  #grow(count: number): number {
+    const length = this.end - this.start;
+    const wanted = length + count;
+    if (wanted <= this.bytes.length && this.start >= length) {
+      this.bytes.copyWithin(0, this.start, this.end);
+    } else {
+      const old = this.bytes;
+      const oldView = this.view;
+      let size = Math.max(old.length, OUT_BUFFER_BYTES);
+      while (size < wanted) size *= 2;
+      this.view = size === OUT_BUFFER_BYTES ? this.#pool.take() : new DataView(new ArrayBuffer(size));
+      this.bytes = new Uint8Array(this.view.buffer);
+      this.bytes.set(old.subarray(this.start, this.end));
+      this.#pool.give(oldView);
+    }
+    this.start = 0;
+    this.end = wanted;
+    return length;
+  }
+}
+
+/** Copies `count` bytes; a loop where that is cheaper than making a view. Hot. */
+export function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, count: number): void {
+  if (count < 48) {
+    for (let i = 0; i < count; i++) target[to + i] = source[from + i]!;
+  } else {
+    target.set(from === 0 && count === source.length ? source : source.subarray(from, from + count), to);
+  }
+}

@@ -1,0 +1,26 @@
+// What goes wrong at the seam: faults of the network and of files, each with the thing it happened to.
+
+/** A listener could not be opened: `host:port` and why. */
+export class ListenFault extends Error {
+  override readonly name = "ListenFault";
+}
+
+/** A connection could not be opened: `host:port` and why. */
+export class ConnectFault extends Error {
+  override readonly name = "ConnectFault";
+}
+
+/** An operation on a file failed. `code` is errno's name (ENOSPC, EIO, ...) where one is known. */
+export class FileFault extends Error {
+  override readonly name = "FileFault";
+  readonly operation: string;
+  readonly path: string;
+  readonly code: string;
+
+  constructor(operation: string, path: string, code: string, detail = "") {
+    super(`${operation} ${path}: ${code}${detail === "" ? "" : ` (${detail})`}`);
+    this.operation = operation;
+    this.path = path;
+    this.code = code;
+  }
+}
