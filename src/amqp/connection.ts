@@ -1,0 +1,350 @@
+// One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
+// deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
+
+import type { Queue } from "../core/queue.ts";
+import type { User } from "../core/user.ts";
+import type { VirtualHost } from "../core/virtual_host.ts";
+import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
+import { HANDSHAKE_MS_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import type { Conn, ConnHandler } from "../runtime/runtime.ts";
+import { FRAME_HEARTBEAT, FRAME_METHOD, FrameReader, type FrameSink, writeHeartbeat } from "../wire/amqp_frame.ts";
+import {
+  decodeMethod,
+  METHOD_BASIC_ACK,
+  METHOD_BASIC_NACK,
+  METHOD_BASIC_REJECT,
+  METHOD_CHANNEL_CLOSE,
+  METHOD_CHANNEL_CLOSE_OK,
+  METHOD_CHANNEL_OPEN,
+  METHOD_CONNECTION_CLOSE,
+  METHOD_CONNECTION_CLOSE_OK,
+  METHOD_NAMES,
+  writeChannelCloseOk,
+  writeChannelOpenOk,
+  writeConnectionClose,
+  writeConnectionCloseOk,
+} from "../wire/amqp_methods.ts";
+import { Channel } from "./channel.ts";
+import { AmqpError, toAmqpError } from "./errors.ts";
+import { Handshake } from "./handshake.ts";
+import type { AmqpServices } from "./services.ts";
+
+/** How long the peer may take to answer connection.close, milliseconds. */
+const CLOSE_MS_MAX = 5_000;
+
+/** What the handshake found out. */
+export interface Opened {
+  readonly user: User;
+  readonly vhost: VirtualHost;
+  readonly frameBytesMax: number;
+  readonly channelMax: number;
+  readonly heartbeatSeconds: number;
+  readonly capabilities: ReadonlySet<string>;
+}
+
+export class AmqpConnection implements ConnHandler, FrameSink {
+  readonly conn: Conn;
+  readonly services: AmqpServices;
+  /** Exclusive queues: they go with the connection. */
+  readonly owned = new Set<Queue>();
+  /** Largest frame we send, with its overhead. */
+  frameBytesMax = 0;
+  /** The socket is gone. */
+  gone = false;
+  #opened: Opened | null = null;
+  #handshake: Handshake | null;
+  /** We have sent connection.close and wait for close-ok. */
+  #closing = false;
+  readonly #reader: FrameReader;
+  readonly #channels = new Map<number, Channel>();
+  /** The channel of the last frame: mostly that of the next. */
+  #channel: Channel | null = null;
+  /** Channels whose confirms are due at the end of the turn. */
+  #due: Channel[] = [];
+  #sendQueued = false;
+  /** A consumer was held back because too much is pending. */
+  #starved = false;
+  /** Monotonic, milliseconds. */
+  readonly #acceptedMs: number;
+  #heardMs: number;
+  #spokeMs: number;
+  #closingMs = 0;
+  #heard = false;
+  readonly #onGone: (connection: AmqpConnection) => void;
+
+  constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
+    this.conn = conn;
+    this.services = services;
+    this.#onGone = onGone;
+    this.#reader = new FrameReader(this);
+    this.#acceptedMs = this.#heardMs = this.#spokeMs = performance.now();
+    this.#handshake = new Handshake(this);
+  }
+
+  get userName(): string {
+    return this.#opened?.user.name ?? "";
+  }
+
+  /** For logs: who it is, as `127.0.0.1:54321`. */
+  get peer(): string {
+    const { host, port } = this.conn.remote;
+    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  }
+
+  /** Whether the client announced a capability. */
+  understands(capability: string): boolean {
+    return this.#opened?.capabilities.has(capability) ?? false;
+  }
+
+  // Reading
+
+  onData(chunk: Uint8Array): void {
+    this.#heard = true;
+    this.services.clock.refresh();
+    const handshake = this.#handshake;
+    if (handshake !== null && !handshake.started) {
+      chunk = handshake.protocolHeader(chunk);
+      if (chunk.length === 0) return;
+    }
+    this.#read(() => this.#reader.push(chunk));
+    while (this.#reader.stopped && !this.gone) this.#read(() => this.#reader.resume());
+  }
+
+  #read(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#refuse(error);
+    }
+    for (const channel of this.#channels.values()) channel.detach();
+  }
+
+  /** Hot. */
+  frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
+    if (this.gone) return true;
+    if (type === FRAME_HEARTBEAT) {
+      if (number !== 0) throw new AmqpError(505, `expected heartbeat on channel 0, found it on channel ${number}`);
+      return true;
+    }
+    let channel = this.#channel;
+    if (channel !== null && channel.number === number && !this.#closing) {
+      channel.frame(type, bytes, at, size);
+      return true;
+    }
+    if (number === 0 || this.#closing || this.#opened === null) {
+      this.#channel = null;
+      this.#onChannelZero(type, number, bytes, at, size);
+      return true;
+    }
+    channel = this.#channels.get(number) ?? null;
+    if (channel === null) {
+      this.#withoutChannel(this.#opened, type, number, bytes, at, size);
+    } else {
+      this.#channel = channel;
+      channel.frame(type, bytes, at, size);
+    }
+    return true;
+  }
+
+  #onChannelZero(type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
+    const id = type === FRAME_METHOD ? methodId(bytes, at, size) : 0;
+    if (this.#closing) {
+      if (number === 0 && id === METHOD_CONNECTION_CLOSE_OK) this.conn.close();
+      if (number === 0 && id === METHOD_CONNECTION_CLOSE) this.#closeOk();
+      return;
+    }
+    if (number !== 0) throw new AmqpError(504, "expected a channel after connection.open-ok");
+    if (type !== FRAME_METHOD) throw new AmqpError(505, `expected a method on channel 0, found frame type ${type}`);
+    const method = decodeMethod(bytes, at, size);
+    if (method.kind === METHOD_CONNECTION_CLOSE) return this.#closeOk();
+    if (this.#handshake !== null) return this.#handshake.method(method);
+    throw new AmqpError(
+      method.kind >>> 16 === 10 ? 540 : 503,
+      `${METHOD_NAMES.get(method.kind)} is not expected on channel 0 of an open connection`,
+    );
+  }
+
+  /** A frame for a channel that is not open. */
+  #withoutChannel(opened: Opened, type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
+    switch (type === FRAME_METHOD ? methodId(bytes, at, size) : 0) {
+      case METHOD_CHANNEL_OPEN:
+        decodeMethod(bytes, at, size);
+        if (number > opened.channelMax) {
+          throw new AmqpError(
+            530,
+            `number of channels opened exceeds the negotiated channel_max (${opened.channelMax})`,
+          );
+        }
+        this.#channels.set(number, new Channel(number, this, opened.vhost));
+        writeChannelOpenOk(this.conn.out, number);
+        return this.touch();
+      case METHOD_CHANNEL_CLOSE:
+        writeChannelCloseOk(this.conn.out, number);
+        return this.touch();
+      // Settling what a channel held before it was closed comes too late and hurts nobody.
+      case METHOD_CHANNEL_CLOSE_OK:
+      case METHOD_BASIC_ACK:
+      case METHOD_BASIC_NACK:
+      case METHOD_BASIC_REJECT:
+        return;
+      default:
+        throw new AmqpError(504, "expected 'channel.open'");
+    }
+  }
+
+  // Writing
+
+  /** Something was written to `conn.out`: it is sent at the end of the turn. Hot. */
+  touch(): void {
+    if (this.#sendQueued) return;
+    this.#sendQueued = true;
+    this.services.turn.sendLater(this);
+  }
+
+  /** `channel.settleConfirms` is called at the end of the turn. */
+  endOfTurn(channel: Channel): void {
+    this.#due.push(channel);
+    this.touch();
+  }
+
+  /** The end of the turn. */
+  send(): void {
+    this.#sendQueued = false;
+    if (this.#due.length > 0) {
+      const due = this.#due;
+      this.#due = [];
+      for (const channel of due) channel.settleConfirms();
+    }
+    if (this.gone) return;
+    this.#spokeMs = performance.now();
+    this.conn.flush();
+  }
+
+  /** Whether deliveries may be written; sends what stands there when it is worth a write. Hot. */
+  writable(): boolean {
+    if (this.gone || this.#closing) return false;
+    if (this.conn.out.length < OUT_BUFFER_BYTES) return true;
+    this.conn.flush();
+    if (this.conn.pending < OUT_PENDING_BYTES_MAX) return true;
+    this.#starved = true;
+    return false;
+  }
+
+  onDrain(): void {
+    if (!this.#starved) return;
+    this.#starved = false;
+    for (const channel of this.#channels.values()) channel.wakeConsumers();
+  }
+
+  // Opening and ending
+
+  /** The handshake is done. */
+  open(opened: Opened): void {
+    this.#opened = opened;
+    this.#handshake = null;
+    this.frameBytesMax = opened.frameBytesMax;
+    this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
+  }
+
+  /** Frames the client may send from tune-ok on. */
+  acceptFrames(frameBytesMax: number): void {
+    this.#reader.frameBytesMax = frameBytesMax;
+  }
+
+  forget(channel: Channel): void {
+    this.#channels.delete(channel.number);
+    if (this.#channel === channel) this.#channel = null;
+  }
+
+  /** Ends a channel or the connection over what was thrown while a frame was handled. */
+  #refuse(error: unknown): void {
+    const refused = toAmqpError(error);
+    if (refused.code === 541) this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
+    const channel = this.#channel;
+    if (refused.endsChannelOnly && channel !== null) {
+      this.services.log.warn(`${this.peer} channel ${channel.number}: ${refused.replyText}`);
+      channel.fail(refused);
+    } else {
+      this.fail(refused, channel?.methodId ?? 0);
+    }
+  }
+
+  /** Tells the peer why the connection ends, and ends it. */
+  fail(error: AmqpError, methodId = 0): void {
+    if (this.gone || this.#closing) return;
+    this.services.log.warn(`${this.peer}: ${error.replyText}`);
+    // Nobody who has not said a word of AMQP is sent more than the protocol header.
+    if (this.#handshake !== null && !this.#handshake.started) return this.conn.close();
+    this.#release();
+    this.#closing = true;
+    this.#closingMs = performance.now();
+    writeConnectionClose(this.conn.out, 0, {
+      replyCode: error.code,
+      replyText: error.replyText,
+      classId: methodId >>> 16,
+      methodId: methodId & 0xFFFF,
+    });
+    this.touch();
+    // Without an open connection there is no close handshake to wait for.
+    if (this.#opened === null) this.conn.close();
+  }
+
+  #closeOk(): void {
+    this.#release();
+    this.#closing = true;
+    writeConnectionCloseOk(this.conn.out, 0);
+    this.conn.close();
+  }
+
+  /** Gives back everything the connection holds. Idempotent. */
+  #release(): void {
+    for (const channel of this.#channels.values()) channel.release();
+    this.#channels.clear();
+    this.#channel = null;
+    this.#opened?.vhost.removeOwned(this.owned);
+    this.owned.clear();
+  }
+
+  onClose(error: Error | null): void {
+    this.gone = true;
+    this.services.clock.refresh();
+    this.#release();
+    if (error !== null) this.services.log.debug(`${this.peer}: ${error.message}`);
+    else if (this.#opened !== null) this.services.log.info(`${this.peer} disconnected`);
+    this.#onGone(this);
+  }
+
+  /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */
+  tick(nowMs: number): void {
+    if (this.#heard) {
+      this.#heard = false;
+      this.#heardMs = nowMs;
+    }
+    if (this.#closing) {
+      if (nowMs - this.#closingMs > CLOSE_MS_MAX) this.conn.abort();
+      return;
+    }
+    const opened = this.#opened;
+    if (opened === null) {
+      if (nowMs - this.#acceptedMs <= HANDSHAKE_MS_MAX) return;
+      this.services.log.warn(`${this.peer}: no connection.open within ${HANDSHAKE_MS_MAX} ms`);
+      return this.conn.abort();
+    }
+    const heartbeatMs = opened.heartbeatSeconds * 1000;
+    if (heartbeatMs === 0) return;
+    // AMQP 4.2.7: two intervals without a byte, and the peer is taken for dead.
+    if (nowMs - this.#heardMs > 2 * heartbeatMs) {
+      this.services.log.warn(`${this.peer}: missed heartbeats, nothing heard for ${2 * heartbeatMs} ms`);
+      return this.conn.abort();
+    }
+    if (nowMs - this.#spokeMs >= heartbeatMs / 2 && this.conn.pending === 0) {
+      writeHeartbeat(this.conn.out);
+      this.touch();
+    }
+  }
+}
+
+function methodId(bytes: Uint8Array, at: number, size: number): number {
+  if (size < 4) return 0;
+  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
+}

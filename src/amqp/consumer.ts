@@ -1,0 +1,185 @@
+// A consumer of an AMQP channel: whether it takes one more message, and how a delivery is written. The three frames of
+// a delivery go into the connection's out-buffer in one piece, copied as they were stored.
+
+import type { Consumer, Queue } from "../core/queue.ts";
+import { copyBytes, type OutBuffer } from "../lib/out_buffer.ts";
+import type { Message } from "../store/message.ts";
+import { FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD, writeBody } from "../wire/amqp_frame.ts";
+import type { Channel } from "./channel.ts";
+
+/** Method id, delivery tag, redelivered. */
+const DELIVER_FIXED_BYTES = 4 + 8 + 1;
+const FRAME_OVERHEAD = 8;
+const TWO_POW_32 = 0x1_0000_0000;
+
+export class AmqpConsumer implements Consumer {
+  readonly tag: string;
+  readonly queue: Queue;
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  /** Deliveries it may hold unsettled, 0 for any number. */
+  readonly prefetch: number;
+  /** Deliveries it holds. */
+  unsettled = 0;
+  /** Cancelled; what it holds stays with the channel. */
+  ended = false;
+  /** consume-ok is written: deliveries may follow. */
+  #started = false;
+  readonly #channel: Channel;
+  readonly #tagBytes: Uint8Array;
+
+  constructor(
+    channel: Channel,
+    queue: Queue,
+    tag: string,
+    options: { noAck: boolean; exclusive: boolean; prefetch: number },
+  ) {
+    this.#channel = channel;
+    this.queue = queue;
+    this.tag = tag;
+    this.noAck = options.noAck;
+    this.exclusive = options.exclusive;
+    this.prefetch = options.prefetch;
+    this.#tagBytes = shortString(tag);
+  }
+
+  /** From now on deliveries may come. */
+  start(): void {
+    this.#started = true;
+    this.queue.wake();
+  }
+
+  /** Hot. */
+  ready(): boolean {
+    if (!this.#started) return false;
+    if (!this.noAck) {
+      if (this.prefetch !== 0 && this.unsettled >= this.prefetch) return false;
+      if (!this.#channel.hasCredit()) return false;
+    }
+    return this.#channel.connection.writable();
+  }
+
+  /** Hot. */
+  deliver(message: Message): void {
+    const channel = this.#channel;
+    const deliveryTag = channel.nextDeliveryTag();
+    writeDelivery(
+      channel.connection.conn.out,
+      channel.number,
+      this.#tagBytes,
+      deliveryTag,
+      message,
+      channel.connection.frameBytesMax,
+    );
+    channel.connection.touch();
+    const { position, recordBytes, bodyBytes } = message;
+    if (this.noAck) {
+      this.queue.settle(position, recordBytes, bodyBytes);
+    } else {
+      this.unsettled++;
+      channel.holds(deliveryTag, this.queue, this, position, recordBytes, bodyBytes);
+    }
+  }
+
+  cancelled(): void {
+    this.ended = true;
+    this.#channel.consumerCancelled(this);
+  }
+}
+
+/** A short string as it stands in a frame. */
+export function shortString(value: string): Uint8Array {
+  const text = new TextEncoder().encode(value);
+  const bytes = new Uint8Array(1 + text.length);
+  bytes[0] = text.length;
+  bytes.set(text, 1);
+  return bytes;
+}
+
+/** Writes basic.deliver, content header and bodies. Hot. */
+function writeDelivery(
+  out: OutBuffer,
+  channel: number,
+  consumerTag: Uint8Array,
+  deliveryTag: number,
+  message: Message,
+  frameBytesMax: number,
+): void {
+  const { routeBytes, headerBytes, bodyBytes } = message;
+  const tagBytes = consumerTag.length;
+  const methodBytes = DELIVER_FIXED_BYTES + tagBytes + routeBytes;
+  const oneFrame = bodyBytes > 0 && bodyBytes + FRAME_OVERHEAD <= frameBytesMax;
+  const contentBytes = methodBytes + headerBytes + 4 + 2 * FRAME_OVERHEAD;
+  const total = oneFrame ? contentBytes + bodyBytes + FRAME_OVERHEAD : contentBytes;
+  let at = out.reserve(total);
+  const bytes = out.bytes;
+  at = frameHead(bytes, at, FRAME_METHOD, channel, methodBytes);
+  bytes[at] = 0;
+  bytes[at + 1] = 60;
+  bytes[at + 2] = 0;
+  bytes[at + 3] = 60;
+  at += 4;
+  for (let i = 0; i < tagBytes; i++) bytes[at + i] = consumerTag[i]!;
+  at += tagBytes;
+  at = writeTag(bytes, at, deliveryTag);
+  bytes[at++] = message.redelivered ? 1 : 0;
+  copyBytes(message.route, message.routeAt, bytes, at, routeBytes);
+  at += routeBytes;
+  bytes[at++] = FRAME_END;
+  at = writeContentHeader(bytes, at, channel, message);
+  if (oneFrame) {
+    at = frameHead(bytes, at, FRAME_BODY, channel, bodyBytes);
+    copyBytes(message.body, message.bodyAt, bytes, at, bodyBytes);
+    bytes[at + bodyBytes] = FRAME_END;
+  } else {
+    writeBody(out, channel, message.body, message.bodyAt, bodyBytes, frameBytesMax);
+  }
+}
+
+/** Writes the header and the bodies of a message that follow another method (basic.get-ok, basic.return). */
+export function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
+  const at = out.reserve(message.headerBytes + 4 + FRAME_OVERHEAD);
+  writeContentHeader(out.bytes, at, channel, message);
+  writeBody(out, channel, message.body, message.bodyAt, message.bodyBytes, frameBytesMax);
+}
+
+/** Hot. */
+function writeContentHeader(bytes: Uint8Array, at: number, channel: number, message: Message): number {
+  at = frameHead(bytes, at, FRAME_HEADER, channel, message.headerBytes + 4);
+  bytes[at] = 0;
+  bytes[at + 1] = 60;
+  bytes[at + 2] = 0;
+  bytes[at + 3] = 0;
+  at += 4;
+  copyBytes(message.header, message.headerAt, bytes, at, message.headerBytes);
+  at += message.headerBytes;
+  bytes[at++] = FRAME_END;
+  return at;
+}
+
+/** Hot. */
+function frameHead(bytes: Uint8Array, at: number, type: number, channel: number, size: number): number {
+  bytes[at] = type;
+  bytes[at + 1] = channel >>> 8;
+  bytes[at + 2] = channel;
+  bytes[at + 3] = size >>> 24;
+  bytes[at + 4] = size >>> 16;
+  bytes[at + 5] = size >>> 8;
+  bytes[at + 6] = size;
+  return at + 7;
+}
+
+/** A delivery tag, eight bytes. Hot. */
+function writeTag(bytes: Uint8Array, at: number, tag: number): number {
+  const high = Math.floor(tag / TWO_POW_32);
+  const low = tag >>> 0;
+  bytes[at] = high >>> 24;
+  bytes[at + 1] = high >>> 16;
+  bytes[at + 2] = high >>> 8;
+  bytes[at + 3] = high;
+  bytes[at + 4] = low >>> 24;
+  bytes[at + 5] = low >>> 16;
+  bytes[at + 6] = low >>> 8;
+  bytes[at + 7] = low;
+  return at + 8;
+}

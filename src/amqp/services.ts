@@ -1,0 +1,27 @@
+// What AMQP connections need of the broker around them.
+
+import type { Turn } from "../core/turn.ts";
+import type { Users } from "../core/user.ts";
+import type { VirtualHost } from "../core/virtual_host.ts";
+import type { CoarseClock } from "../lib/clock.ts";
+import type { GroupCommit } from "../store/group_commit.ts";
+import type { AmqpConfig } from "../config/config.ts";
+
+export interface Log {
+  debug(text: string): void;
+  info(text: string): void;
+  warn(text: string): void;
+  error(text: string): void;
+}
+
+export interface AmqpServices {
+  readonly settings: AmqpConfig;
+  readonly vhosts: ReadonlyMap<string, VirtualHost>;
+  readonly users: Users;
+  readonly turn: Turn;
+  readonly commit: GroupCommit;
+  readonly clock: CoarseClock;
+  readonly log: Log;
+  /** The product as it names itself to clients. */
+  readonly product: { readonly name: string; readonly version: string; readonly platform: string };
+}

@@ -1,0 +1,285 @@
+// The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { getLogger, type Logger } from "@logtape/logtape";
+import { AmqpListener } from "./amqp/listener.ts";
+import type { AmqpServices, Log } from "./amqp/services.ts";
+import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
+import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import { Turn } from "./core/turn.ts";
+import { Users } from "./core/user.ts";
+import { VirtualHost } from "./core/virtual_host.ts";
+import { CoarseClock } from "./lib/clock.ts";
+import { TRANSIENT_BYTES_IN_MEMORY_MAX } from "./limits.ts";
+import { currentRuntime } from "./runtime/current.ts";
+import { MemoryFiles } from "./runtime/memory_file.ts";
+import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DataDir } from "./store/data_dir.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
+import { GroupCommit } from "./store/group_commit.ts";
+import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
+import { SpareSegments } from "./store/segment_pool.ts";
+import type { StoreEvent } from "./store/store_event.ts";
+import { NAME, VERSION } from "./version.ts";
+
+/** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
+const HOUSEKEEPING_MS = 10_000;
+/** A definitions log is rewritten when it has this many entries and most of them are dead. */
+const COMPACT_ENTRIES_MIN = 1000;
+const DEFAULT_VHOST = "/";
+
+export interface BrokerHooks {
+  /**
+   * Something broke that nobody can be served after: a sync failed, an invariant does not hold. What was confirmed is
+   * on disk; the process should end. Without this hook the fault is thrown as an uncaught exception.
+   */
+  readonly onFault?: (fault: Error) => void;
+}
+
+export interface Listening {
+  readonly protocol: "amqp";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A message broker. One per data directory; several in memory may live side by side in a process. */
+export class Broker {
+  readonly config: Config;
+  readonly #onFault: (fault: unknown) => void;
+  #parts: Parts | null = null;
+  #starting = false;
+
+  /** Whatever `config` does not give has its default; throws a ConfigFault for a bad value. */
+  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}) {
+    this.config = completeConfig(config);
+    const report = hooks.onFault ?? ((fault) => {
+      queueMicrotask(() => {
+        throw fault;
+      });
+    });
+    this.#onFault = (fault) => report(fault instanceof Error ? fault : new Error(String(fault)));
+  }
+
+  /** What is listened on, with the ports that were really bound. */
+  get listeners(): readonly Listening[] {
+    const address = this.#parts?.amqp?.address;
+    return address === undefined ? [] : [{ protocol: "amqp", ...address }];
+  }
+
+  /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
+  async start(): Promise<void> {
+    if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
+    this.#starting = true;
+    const parts = new Parts(this.config, await currentRuntime(), this.#onFault);
+    try {
+      parts.openStore();
+      await parts.listen();
+      this.#parts = parts;
+    } catch (error) {
+      await parts.close();
+      throw error;
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /** Ends connections, brings everything to disk, closes. Idempotent. */
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    this.#parts = null;
+    await parts?.close();
+  }
+}
+
+/** A running broker's parts. */
+class Parts {
+  amqp: AmqpListener | null = null;
+  readonly #config: Config;
+  readonly #runtime: Runtime;
+  readonly #clock = new CoarseClock();
+  readonly #log: Logger = getLogger(["leveret", "store"]);
+  readonly #syncer: Syncer | null;
+  readonly #commit: GroupCommit;
+  readonly #turn: Turn;
+  readonly #vhosts = new Map<string, VirtualHost>();
+  #dataDir: DataDir | null = null;
+  #definitions: DefinitionsLog | null = null;
+  /** Entries that are being played back are not written again. */
+  #replaying = false;
+  #pool: SpareSegments | null = null;
+  #durableFiles: SegmentFiles | null = null;
+  #transientFiles: SegmentFiles = new MemoryFiles();
+  #queueIdMax = 0;
+  #housekeeping: ReturnType<typeof setInterval> | null = null;
+
+  constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
+    this.#config = config;
+    this.#runtime = runtime;
+    this.#syncer = config.sync && !config.memory ? runtime.startSyncer() : null;
+    this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
+    this.#turn = new Turn(this.#commit, onFault);
+  }
+
+  // Starting
+
+  openStore(): void {
+    const replay = new DefinitionsReplay();
+    if (!this.#config.memory) this.#openDisk(replay);
+    const vhost = this.#createVhost(DEFAULT_VHOST);
+    this.#replaying = true;
+    const ids = replay.restore(vhost);
+    this.#replaying = false;
+    this.#queueIdMax = replay.queueIdMax;
+    this.#removeOrphans(ids);
+    this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
+    this.#housekeeping.unref();
+  }
+
+  #openDisk(replay: DefinitionsReplay): void {
+    const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const files = this.#durableFiles = this.#chooseFiles();
+    this.#pool = new SpareSegments({
+      directory: dataDir.sparePath,
+      segmentBytes: this.#config.segmentBytes,
+      files,
+      report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+    });
+    const spillPath = join(dataDir.path, "transient");
+    rmSync(spillPath, { recursive: true, force: true });
+    mkdirSync(spillPath, { mode: 0o700 });
+    this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
+    this.#definitions = DefinitionsLog.open(
+      dataDir.definitionsPath,
+      this.#commit,
+      (entry) => replay.replay(entry),
+      (event) => this.#log.warn("{text}", { text: `definitions log: ${JSON.stringify(event)}` }),
+    );
+  }
+
+  #chooseFiles(): SegmentFiles {
+    const { store } = this.#config;
+    if (store === "plain") return this.#runtime.plainFiles();
+    const mapped = this.#runtime.mappedFiles();
+    if (mapped !== null) return mapped;
+    if (store === "mapped") {
+      throw new Error("memory-mapped files are not to be had here; expected store = auto or plain");
+    }
+    return this.#runtime.plainFiles();
+  }
+
+  #createVhost(name: string): VirtualHost {
+    const definitions: DefinitionsSink = {
+      append: (entry: Entry) => {
+        if (!this.#replaying) this.#definitions?.append(entry);
+      },
+    };
+    const vhost = new VirtualHost(name, {
+      turn: this.#turn,
+      definitions,
+      openStore: (queueId, durable) => this.#openQueue(queueId, durable),
+      destroyStore: (store, durable) => this.#destroyQueue(store, durable),
+      nextQueueId: () => ++this.#queueIdMax,
+    });
+    this.#vhosts.set(name, vhost);
+    return vhost;
+  }
+
+  #openQueue(queueId: number, durable: boolean): QueueStore {
+    const onDisk = durable && this.#dataDir !== null;
+    const directory = onDisk ? this.#dataDir!.queuePath(queueId) : join("transient", String(queueId));
+    const host: QueueStoreHost = {
+      files: onDisk ? this.#durableFiles! : this.#transientFiles,
+      commit: this.#commit,
+      pool: onDisk ? this.#pool : null,
+      now: () => this.#clock.nowMs,
+      report: (event) => this.#reportEvent(event),
+    };
+    return QueueStore.open({ queueId, directory, segmentBytesMax: this.#config.segmentBytes }, host);
+  }
+
+  /** A durable queue's files go when its deletion is on disk: a crash in between must not leave an emptied queue. */
+  #destroyQueue(store: QueueStore, durable: boolean): void {
+    if (!durable) return store.destroy();
+    this.#commit.wait({ seal: () => {}, durable: () => store.destroy() });
+    this.#turn.schedule();
+  }
+
+  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent): void {
+    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
+  }
+
+  /** Directories of queues whose declaration or deletion a crash has cut. */
+  #removeOrphans(known: ReadonlySet<number>): void {
+    const dataDir = this.#dataDir;
+    for (const id of dataDir?.queueIds() ?? []) {
+      this.#queueIdMax = Math.max(this.#queueIdMax, id);
+      if (known.has(id)) continue;
+      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
+      dataDir!.removeQueue(id);
+    }
+  }
+
+  async listen(): Promise<void> {
+    const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
+    const users = new Users();
+    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback);
+    if (amqp.port < 0) return;
+    const services: AmqpServices = {
+      settings: amqp,
+      vhosts: this.#vhosts,
+      users,
+      turn: this.#turn,
+      commit: this.#commit,
+      clock: this.#clock,
+      log: textLog(getLogger(["leveret", "amqp"])),
+      product: { name: NAME, version: VERSION, platform: this.#runtime.name },
+    };
+    this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+  }
+
+  // Running
+
+  #keepHouse(): void {
+    this.#clock.refresh();
+    for (const vhost of this.#vhosts.values()) vhost.cool();
+    this.#compactDefinitions();
+    this.#turn.schedule();
+  }
+
+  #compactDefinitions(): void {
+    const log = this.#definitions;
+    if (log === null || log.entryCount < COMPACT_ENTRIES_MIN) return;
+    const live = [...this.#vhosts.values()].flatMap((vhost) => [...vhost.entries()]);
+    if (log.entryCount > 2 * live.length) log.compact(live);
+  }
+
+  // Stopping
+
+  /** Closes what is open, in reverse order; also when starting failed halfway. */
+  async close(): Promise<void> {
+    if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
+    await this.amqp?.close();
+    await this.#commit.drain();
+    for (const vhost of this.#vhosts.values()) {
+      for (const queue of vhost.queues.values()) queue.store.close();
+    }
+    await this.#commit.drain();
+    await this.#pool?.close();
+    this.#definitions?.close();
+    await this.#syncer?.close();
+    await this.#transientFiles.close();
+    await this.#durableFiles?.close();
+    this.#dataDir?.close();
+  }
+}
+
+/** A logger for finished texts: braces in what a client calls itself mean nothing. */
+function textLog(logger: Logger): Log {
+  return {
+    debug: (text) => logger.debug("{text}", { text }),
+    info: (text) => logger.info("{text}", { text }),
+    warn: (text) => logger.warn("{text}", { text }),
+    error: (text) => logger.error("{text}", { text }),
+  };
+}

@@ -1,0 +1,132 @@
+// The topology as entries of the definitions log: how each durable thing is written down, and how a log is played back.
+
+import { type Arguments, argumentsFromJson, argumentsToJson } from "./arguments.ts";
+import type { Binding, Exchange } from "./exchange.ts";
+import type { Queue } from "./queue.ts";
+import type { VirtualHost } from "./virtual_host.ts";
+
+export type Entry = Record<string, unknown>;
+
+/** Where changes of the topology are written; on disk when the sync that follows the turn is done. */
+export interface DefinitionsSink {
+  append(entry: Entry): void;
+}
+
+export function exchangeEntry(vhost: string, exchange: Exchange): Entry {
+  const { name, type, autoDelete, internal, args } = exchange;
+  return { op: "exchange", vhost, name, type, autoDelete, internal, args: argumentsToJson(args) };
+}
+
+export function queueEntry(vhost: string, queue: Queue): Entry {
+  const { name, id, autoDelete, args } = queue;
+  return { op: "queue", vhost, name, id, autoDelete, args: argumentsToJson(args) };
+}
+
+export function bindingEntry(op: "bind" | "unbind", vhost: string, binding: Binding): Entry {
+  const { source, destination, routingKey, args } = binding;
+  return {
+    op,
+    vhost,
+    source: source.name,
+    kind: destination.kind,
+    destination: destination.name,
+    routingKey,
+    args: argumentsToJson(args),
+  };
+}
+
+/** An entry and its place in the log. */
+interface Placed {
+  readonly entry: Entry;
+  readonly place: number;
+}
+
+/**
+ * Collects the entries of a log and then restores what is left of them: a queue that was declared and deleted again
+ * never opens its store. A binding whose source or destination went after it was made is gone with it.
+ */
+export class DefinitionsReplay {
+  readonly #exchanges = new Map<string, Placed>();
+  readonly #queues = new Map<string, Placed>();
+  readonly #bindings = new Map<string, Placed>();
+  #place = 0;
+  #queueIdMax = 0;
+
+  /** The largest queue id that the log ever named. */
+  get queueIdMax(): number {
+    return this.#queueIdMax;
+  }
+
+  replay(entry: Entry): void {
+    const name = key(entry.vhost, entry.name);
+    const placed = { entry, place: ++this.#place };
+    switch (entry.op) {
+      case "exchange":
+        this.#exchanges.set(name, placed);
+        break;
+      case "exchange-delete":
+        this.#exchanges.delete(name);
+        break;
+      case "queue":
+        this.#queues.set(name, placed);
+        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id));
+        break;
+      case "queue-delete":
+        this.#queues.delete(name);
+        break;
+      case "bind":
+        this.#bindings.set(bindingKey(entry), placed);
+        break;
+      case "unbind":
+        this.#bindings.delete(bindingKey(entry));
+        break;
+      default:
+        throw new Error(`definitions log: expected a known entry, found op '${String(entry.op)}'`);
+    }
+  }
+
+  /** Builds what the log holds into `vhost`; returns the ids of its queues. */
+  restore(vhost: VirtualHost): Set<number> {
+    const ids = new Set<number>();
+    for (const { entry } of this.#exchanges.values()) {
+      if (entry.vhost !== vhost.name) continue;
+      vhost.declareExchange(String(entry.name), {
+        type: String(entry.type),
+        durable: true,
+        autoDelete: entry.autoDelete === true,
+        internal: entry.internal === true,
+        args: argumentsFromJson(entry.args) as Arguments,
+      });
+    }
+    for (const { entry } of this.#queues.values()) {
+      if (entry.vhost !== vhost.name) continue;
+      const id = Number(entry.id);
+      vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
+      ids.add(id);
+    }
+    for (const placed of this.#bindings.values()) {
+      if (placed.entry.vhost === vhost.name) this.#restoreBinding(vhost, placed);
+    }
+    return ids;
+  }
+
+  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): void {
+    const source = vhost.exchanges.get(String(entry.source));
+    const toQueue = entry.kind === "queue";
+    const destination = (toQueue ? vhost.queues : vhost.exchanges).get(String(entry.destination));
+    if (source === undefined || destination === undefined) return;
+    const sourcePlace = this.#exchanges.get(key(entry.vhost, entry.source))?.place ?? 0;
+    const among = toQueue ? this.#queues : this.#exchanges;
+    const destinationPlace = among.get(key(entry.vhost, entry.destination))?.place ?? 0;
+    if (sourcePlace > place || destinationPlace > place) return;
+    vhost.bind(source.name, destination, String(entry.routingKey), argumentsFromJson(entry.args) as Arguments);
+  }
+}
+
+function key(...parts: unknown[]): string {
+  return JSON.stringify(parts);
+}
+
+function bindingKey(entry: Entry): string {
+  return key(entry.vhost, entry.source, entry.kind, entry.destination, entry.routingKey, entry.args);
+}

@@ -1,0 +1,86 @@
+// The turn: everything that one chunk of one socket (or one timer) caused is collected here and done once, at its end:
+// queues serve their consumers, stores are flushed and a sync begins, connections send.
+
+/** Something with deliveries to make. `serve` returns true when it stopped at its budget and has more. */
+export interface Servable {
+  serve(): boolean;
+}
+
+/** Something with bytes to send. */
+export interface Sendable {
+  send(): void;
+}
+
+export interface TurnEnd {
+  endTurn(): void;
+}
+
+export class Turn {
+  #scheduled = false;
+  #servables: Servable[] = [];
+  #sendables: Sendable[] = [];
+  /** Queues that have used up their budget: they go on after the sockets had their turn. */
+  #unfinished: Servable[] = [];
+  #goingOn = false;
+  readonly #commit: TurnEnd;
+  readonly #onFault: (fault: unknown) => void;
+  readonly #run = (): void => this.#end();
+  readonly #goOn = (): void => this.#continue();
+
+  /** `onFault` is told of an exception that no connection can answer for; the process must end. */
+  constructor(commit: TurnEnd, onFault: (fault: unknown) => void) {
+    this.#commit = commit;
+    this.#onFault = onFault;
+  }
+
+  /** Ends the turn after the current callback. Hot; idempotent. */
+  schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#run);
+  }
+
+  /** `servable.serve()` is called at the end of this turn; the caller sees to it that it is added once. */
+  serveLater(servable: Servable): void {
+    this.#servables.push(servable);
+    this.schedule();
+  }
+
+  /** `sendable.send()` is called at the end of this turn; the caller sees to it that it is added once. */
+  sendLater(sendable: Sendable): void {
+    this.#sendables.push(sendable);
+    this.schedule();
+  }
+
+  #end(): void {
+    try {
+      // Serving may make work for other queues (and settle what frees their consumers), so until none is left.
+      while (this.#servables.length > 0) {
+        const servables = this.#servables;
+        this.#servables = [];
+        for (const servable of servables) {
+          if (servable.serve()) this.#unfinished.push(servable);
+        }
+      }
+      this.#commit.endTurn();
+      const sendables = this.#sendables;
+      this.#sendables = [];
+      this.#scheduled = false;
+      for (const sendable of sendables) sendable.send();
+      if (this.#unfinished.length > 0 && !this.#goingOn) {
+        this.#goingOn = true;
+        setImmediate(this.#goOn);
+      }
+    } catch (fault) {
+      this.#scheduled = false;
+      this.#onFault(fault);
+    }
+  }
+
+  #continue(): void {
+    this.#goingOn = false;
+    this.#servables.push(...this.#unfinished);
+    this.#unfinished = [];
+    this.schedule();
+  }
+}

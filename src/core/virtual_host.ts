@@ -1,0 +1,364 @@
+// A virtual host: its exchanges, queues and bindings, what may be declared and deleted, and where a message goes.
+// Every durable change is written to the definitions log before the caller learns of it.
+
+import type { Arguments, ArgumentValue } from "./arguments.ts";
+import { argumentsEqual, describeArgument, NO_ARGUMENTS } from "./arguments.ts";
+import type { DefinitionsSink } from "./definitions.ts";
+import { bindingEntry, exchangeEntry, queueEntry } from "./definitions.ts";
+import type { Binding, Destination, ExchangeType } from "./exchange.ts";
+import { Exchange, EXCHANGE_TYPES } from "./exchange.ts";
+import type { Consumer, Owner } from "./queue.ts";
+import { Queue } from "./queue.ts";
+import type { QueueStore } from "../store/queue_store.ts";
+import { Refusal } from "./refusal.ts";
+import type { Turn } from "./turn.ts";
+
+/** What a virtual host needs of its surroundings. */
+export interface VirtualHostServices {
+  readonly turn: Turn;
+  readonly definitions: DefinitionsSink;
+  openStore(queueId: number, durable: boolean): QueueStore;
+  /** Removes the files of a deleted queue, once its deletion is on disk. */
+  destroyStore(store: QueueStore, durable: boolean): void;
+  nextQueueId(): number;
+}
+
+export interface QueueDeclaration {
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly exclusive: boolean;
+  readonly args: Arguments;
+}
+
+export interface ExchangeDeclaration {
+  readonly type: string;
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly internal: boolean;
+  readonly args: Arguments;
+}
+
+const BUILT_IN: readonly [string, ExchangeType][] = [
+  ["", "direct"],
+  ["amq.direct", "direct"],
+  ["amq.fanout", "fanout"],
+  ["amq.topic", "topic"],
+];
+
+export class VirtualHost {
+  readonly name: string;
+  readonly exchanges = new Map<string, Exchange>();
+  readonly queues = new Map<string, Queue>();
+  /** Grows with every change that may lead a message elsewhere: what was routed under another number is stale. */
+  revision = 1;
+  readonly #services: VirtualHostServices;
+  #routing = 0;
+  readonly #found = new Set<Queue>();
+  #coolNext: Queue[] = [];
+
+  constructor(name: string, services: VirtualHostServices) {
+    this.name = name;
+    this.#services = services;
+    for (const [exchange, type] of BUILT_IN) {
+      const options = { durable: true, autoDelete: false, internal: false, args: NO_ARGUMENTS };
+      this.exchanges.set(exchange, new Exchange(exchange, type, options));
+    }
+  }
+
+  // Routing
+
+  /** The queues that a message goes to. The array is the caller's. Refuses an exchange that is not there. */
+  route(exchangeName: string, routingKey: string): Queue[] {
+    if (exchangeName === "") {
+      const queue = this.queues.get(routingKey);
+      return queue === undefined ? [] : [queue];
+    }
+    const exchange = this.exchange(exchangeName);
+    if (exchange.internal) {
+      throw new Refusal("access-refused", `cannot publish to internal ${this.#exchangeText(exchangeName)}`);
+    }
+    this.#found.clear();
+    exchange.route(routingKey, this.#found, ++this.#routing);
+    return [...this.#found];
+  }
+
+  // Exchanges
+
+  exchange(name: string): Exchange {
+    const exchange = this.exchanges.get(name);
+    if (exchange === undefined) throw new Refusal("not-found", `no ${this.#exchangeText(name)}`);
+    return exchange;
+  }
+
+  /** Returns whether something durable changed. */
+  declareExchange(name: string, declaration: ExchangeDeclaration): boolean {
+    const type = EXCHANGE_TYPES.find((known) => known === declaration.type);
+    if (type === undefined) this.#refuseType(declaration.type);
+    const present = this.exchanges.get(name);
+    if (present !== undefined) {
+      this.#expectSame(`${this.#exchangeText(name)}`, present, { ...declaration, exclusive: undefined });
+      return false;
+    }
+    if (name.startsWith("amq.")) {
+      throw new Refusal("access-refused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
+    }
+    const unknown = ["alternate-exchange", "x-delayed-type", "x-message-deduplication"].find((key) =>
+      declaration.args.has(key)
+    );
+    if (unknown !== undefined) throw new Refusal("not-implemented", `exchange argument '${unknown}'`);
+    const exchange = new Exchange(name, type, declaration);
+    this.exchanges.set(name, exchange);
+    this.revision++;
+    if (!exchange.durable) return false;
+    this.#services.definitions.append(exchangeEntry(this.name, exchange));
+    return true;
+  }
+
+  deleteExchange(name: string, ifUnused: boolean): boolean {
+    if (name === "") throw new Refusal("access-refused", "operation not permitted on the default exchange");
+    if (name.startsWith("amq.")) {
+      throw new Refusal("access-refused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
+    }
+    const exchange = this.exchanges.get(name);
+    if (exchange === undefined) return false;
+    if (ifUnused && exchange.bindingCount > 0) {
+      throw new Refusal("precondition-failed", `${this.#exchangeText(name)} in use`);
+    }
+    return this.#removeExchange(exchange);
+  }
+
+  #removeExchange(exchange: Exchange): boolean {
+    if (this.exchanges.get(exchange.name) !== exchange) return false;
+    this.exchanges.delete(exchange.name);
+    this.revision++;
+    for (const binding of [...exchange.bindings()]) exchange.unbind(binding);
+    this.#unbindAllOf(exchange);
+    if (!exchange.durable) return false;
+    this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name: exchange.name });
+    return true;
+  }
+
+  // Queues
+
+  queue(name: string): Queue {
+    const queue = this.queues.get(name);
+    if (queue === undefined) throw new Refusal("not-found", `no ${this.queueText(name)}`);
+    return queue;
+  }
+
+  /** The queue, if it is there and `owner` may use it. */
+  usableQueue(name: string, owner: Owner): Queue {
+    const queue = this.queue(name);
+    if (queue.owner !== null && queue.owner !== owner) {
+      throw new Refusal(
+        "resource-locked",
+        `cannot obtain exclusive access to locked ${
+          this.queueText(name)
+        }. It could be originally declared on another ` +
+          `connection or the exclusive property value does not match that of the original declaration.`,
+      );
+    }
+    return queue;
+  }
+
+  /** Returns the queue and whether something durable changed. An exclusive queue ends with its owner, durable or not. */
+  declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: Queue; durable: boolean } {
+    if (this.queues.has(name)) {
+      const queue = this.usableQueue(name, owner);
+      this.#expectSame(this.queueText(name), { ...queue, exclusive: queue.owner !== null }, declaration);
+      return { queue, durable: false };
+    }
+    const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
+    if (!this.#logged(queue)) return { queue, durable: false };
+    this.#services.definitions.append(queueEntry(this.name, queue));
+    return { queue, durable: true };
+  }
+
+  /** Returns the number of messages that went with it, and whether something durable changed. */
+  deleteQueue(queue: Queue, conditions: { ifUnused: boolean; ifEmpty: boolean }): { count: number; durable: boolean } {
+    if (conditions.ifUnused && queue.consumers.length > 0) {
+      throw new Refusal("precondition-failed", `${this.queueText(queue.name)} in use`);
+    }
+    if (conditions.ifEmpty && queue.store.readyCount > 0) {
+      throw new Refusal("precondition-failed", `${this.queueText(queue.name)} not empty`);
+    }
+    const count = queue.store.readyCount;
+    return { count, durable: this.removeQueue(queue) };
+  }
+
+  removeQueue(queue: Queue): boolean {
+    if (queue.gone) return false;
+    queue.gone = true;
+    this.queues.delete(queue.name);
+    this.revision++;
+    this.#unbindAllOf(queue);
+    const consumers = queue.consumers.splice(0);
+    for (const consumer of consumers) consumer.cancelled();
+    const logged = this.#logged(queue);
+    if (logged) this.#services.definitions.append({ op: "queue-delete", vhost: this.name, name: queue.name });
+    this.#services.destroyStore(queue.store, logged);
+    return logged;
+  }
+
+  /** A consumer leaves; an auto-delete queue goes with its last one. */
+  removeConsumer(queue: Queue, consumer: Consumer): void {
+    const wasLast = queue.removeConsumer(consumer);
+    if (wasLast && queue.autoDelete) this.removeQueue(queue);
+  }
+
+  /** Removes the exclusive queues of a connection that ended. */
+  removeOwned(queues: Iterable<Queue>): void {
+    for (const queue of queues) this.removeQueue(queue);
+  }
+
+  // Bindings
+
+  /** Returns whether something durable changed. */
+  bind(sourceName: string, destination: Destination, routingKey: string, args: Arguments): boolean {
+    const source = this.#bindableExchange(sourceName);
+    if (source.find(destination, routingKey, args) !== null) return false;
+    const binding = source.bind(destination, routingKey, args);
+    this.revision++;
+    return this.#logBinding("bind", binding);
+  }
+
+  unbind(sourceName: string, destination: Destination, routingKey: string, args: Arguments): boolean {
+    const source = this.#bindableExchange(sourceName);
+    const binding = source.find(destination, routingKey, args);
+    if (binding === null) return false;
+    source.unbind(binding);
+    this.revision++;
+    const logged = this.#logBinding("unbind", binding);
+    if (source.autoDelete && source.bindingCount === 0) this.#removeExchange(source);
+    return logged;
+  }
+
+  bindableDestination(name: string): Exchange {
+    return this.#bindableExchange(name);
+  }
+
+  #bindableExchange(name: string): Exchange {
+    if (name === "") throw new Refusal("access-refused", "operation not permitted on the default exchange");
+    return this.exchange(name);
+  }
+
+  #unbindAllOf(destination: Destination): void {
+    for (const binding of [...destination.boundFrom]) {
+      binding.source.unbind(binding);
+      if (binding.source.autoDelete && binding.source.bindingCount === 0) this.#removeExchange(binding.source);
+    }
+  }
+
+  #logBinding(op: "bind" | "unbind", binding: Binding): boolean {
+    const { source, destination } = binding;
+    const logged = source.durable && (destination.kind === "queue" ? this.#logged(destination) : destination.durable);
+    if (logged) this.#services.definitions.append(bindingEntry(op, this.name, binding));
+    return logged;
+  }
+
+  // Definitions
+
+  /** A queue of the definitions log, with the id under which its messages lie. */
+  restoreQueue(name: string, id: number, autoDelete: boolean, args: Arguments): void {
+    this.#addQueue(name, id, { durable: true, autoDelete, exclusive: false, args }, null);
+  }
+
+  /** All that is durable here, as entries of the definitions log. */
+  *entries(): IterableIterator<Record<string, unknown>> {
+    const exchanges = [...this.exchanges.values()].filter(({ durable }) => durable);
+    for (const exchange of exchanges) {
+      if (exchange.name !== "" && !exchange.name.startsWith("amq.")) yield exchangeEntry(this.name, exchange);
+    }
+    for (const queue of this.queues.values()) {
+      if (this.#logged(queue)) yield queueEntry(this.name, queue);
+    }
+    for (const exchange of exchanges) {
+      for (const binding of exchange.bindings()) {
+        const { destination } = binding;
+        const durable = destination.kind === "queue" ? this.#logged(destination) : destination.durable;
+        if (durable) yield bindingEntry("bind", this.name, binding);
+      }
+    }
+  }
+
+  // Housekeeping
+
+  /** Lets queues that were not used since the last call give back their buffers and files. */
+  cool(): void {
+    for (const queue of this.#coolNext) {
+      if (!queue.warm && !queue.gone) queue.store.cool();
+    }
+    this.#coolNext = [];
+    for (const queue of this.queues.values()) {
+      if (!queue.warm) continue;
+      queue.warm = false;
+      this.#coolNext.push(queue);
+    }
+  }
+
+  // Texts and checks
+
+  queueText(name: string): string {
+    return `queue '${name}' in vhost '${this.name}'`;
+  }
+
+  #exchangeText(name: string): string {
+    return `exchange '${name}' in vhost '${this.name}'`;
+  }
+
+  #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): Queue {
+    const { durable, autoDelete, args } = declaration;
+    const store = this.#services.openStore(id, durable && owner === null);
+    const queue = new Queue(name, id, { durable, autoDelete, owner, args }, store, this.#services.turn);
+    this.queues.set(name, queue);
+    this.revision++;
+    return queue;
+  }
+
+  #logged(queue: Queue): boolean {
+    return queue.durable && queue.owner === null;
+  }
+
+  #refuseType(type: string): never {
+    const planned = ["headers", "x-consistent-hash", "x-delayed-message"];
+    if (planned.includes(type)) throw new Refusal("not-implemented", `exchange type '${type}'`);
+    throw new Refusal("precondition-failed", `unknown exchange type '${type}'`);
+  }
+
+  /** Refuses a redeclaration that differs, naming the first difference as RabbitMQ does. */
+  #expectSame(text: string, current: Comparable, received: Comparable): void {
+    const differ = (name: string, receivedText: string, currentText: string): never => {
+      throw new Refusal(
+        "precondition-failed",
+        `inequivalent arg '${name}' for ${text}: received ${receivedText} but current is ${currentText}`,
+      );
+    };
+    for (const [name, key] of COMPARED) {
+      const [was, is] = [current[key], received[key]];
+      if (was !== undefined && is !== undefined && was !== is) differ(name, `'${is}'`, `'${was}'`);
+    }
+    for (const key of new Set([...current.args.keys(), ...received.args.keys()])) {
+      const [was, is] = [current.args.get(key), received.args.get(key)];
+      if (!argumentsEqual(was as ArgumentValue, is as ArgumentValue)) {
+        differ(key, describeArgument(is), describeArgument(was));
+      }
+    }
+  }
+}
+
+interface Comparable {
+  readonly type?: string | undefined;
+  readonly durable: boolean;
+  readonly exclusive?: boolean | undefined;
+  readonly autoDelete: boolean;
+  readonly internal?: boolean | undefined;
+  readonly args: Arguments;
+}
+
+const COMPARED = [
+  ["type", "type"],
+  ["durable", "durable"],
+  ["exclusive", "exclusive"],
+  ["auto_delete", "autoDelete"],
+  ["internal", "internal"],
+] as const;
