@@ -48,7 +48,10 @@ export interface Conn {
   /** Stops reading, so that the peer is held back by TCP; `resume` goes on. */
   pause(): void;
   resume(): void;
-  /** Sends what is pending, then closes. */
+  /**
+   * Sends what is pending, then closes; what the peer still sends is read and dropped meanwhile, so that it gets our last
+   * words. A peer that neither reads nor closes is cut off after 2 s without progress. A peer's FIN has the same effect.
+   */
   close(): void;
   /** Closes at once, with what is pending lost. */
   abort(): void;
@@ -57,13 +60,16 @@ export interface Conn {
 export interface ConnHandler {
   /** Bytes arrived, at most 512 KiB. `chunk` is valid only during the call. A throw aborts this connection alone. */
   onData(chunk: Uint8Array): void;
-  /** After `pending` was above 0 it is 0 again. */
+  /** After `pending` was above 0 it is 0 again. On Deno that is after every flush, on Bun only when the kernel was full. */
   onDrain(): void;
   /** Once, when the connection is gone, whoever ended it. Nothing follows. */
   onClose(error: Error | null): void;
 }
 
-/** A file of fixed size whose every byte is allocated. Its owner is the only one that touches it. */
+/**
+ * A file of fixed size, 1 GiB at most, whose every byte is allocated. Its owner is the only one that touches it. A bad
+ * range is an assertion fault and touches nothing. Files in memory are gone when they are closed.
+ */
 export interface SegmentFile {
   readonly path: string;
   /** Size, bytes. */
@@ -88,7 +94,7 @@ export interface SegmentFiles {
   open(path: string): SegmentFile;
   /** `create` in the background, its pages populated, the file itself synced: the message path never pays for it. */
   prepare(path: string, capacity: number): Promise<SegmentFile>;
-  /** Ends background work. */
+  /** Ends background work, without which the process does not end. Files stay open. */
   close(): Promise<void>;
 }
 
@@ -98,5 +104,6 @@ export interface Syncer {
    * then calls `done`: with null, or with the first error. One call at a time; descriptors stay open until `done`.
    */
   sync(fds: readonly number[], done: (fault: Error | null) => void): void;
+  /** Waits for the sync that runs, then ends the thread, without which the process does not end. */
   close(): Promise<void>;
 }

@@ -1,0 +1,55 @@
+// Makes files durable without stopping the event loop: a thread of its own that blocks in fdatasync or syncfs for us.
+// A sync that failed is reported and never tried again: the kernel drops what it could not write.
+
+import fs from "node:fs";
+import { assert } from "../lib/assert.ts";
+import { fileFault } from "./errno.ts";
+import { FileThread } from "./file_thread.ts";
+import type { Libc } from "./libc.ts";
+import type { Syncer } from "./runtime.ts";
+
+/** The syncer that this system allows: in the thread where there is a libc, by node:fs elsewhere. */
+export function createSyncer(libc: Libc | null): Syncer {
+  return libc === null ? new CallbackSyncer() : new ThreadSyncer();
+}
+
+class ThreadSyncer implements Syncer {
+  readonly #thread = new FileThread();
+  #running = false;
+
+  sync(fds: readonly number[], done: (fault: Error | null) => void): void {
+    assert(!this.#running, "one sync at a time");
+    this.#running = true;
+    this.#thread.run({ kind: "sync", fds }, (fault) => {
+      this.#running = false;
+      done(fault);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#thread.close();
+  }
+}
+
+/** Lets node:fs do it, all files side by side. */
+class CallbackSyncer implements Syncer {
+  #running: Promise<void> | null = null;
+
+  sync(fds: readonly number[], done: (fault: Error | null) => void): void {
+    assert(this.#running === null, "one sync at a time");
+    this.#running = Promise.all(fds.map(syncOne)).then((faults) => {
+      this.#running = null;
+      done(faults.find((fault) => fault !== null) ?? null);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+}
+
+function syncOne(fd: number): Promise<Error | null> {
+  return new Promise((resolve) => {
+    fs.fdatasync(fd, (error) => resolve(error === null ? null : fileFault("sync", `descriptor ${fd}`, error)));
+  });
+}
