@@ -1,0 +1,305 @@
+// The definitions log: the topology as a sequence of JSON entries in one file (drawn in docs/file_formats.md). Owns the
+// file; knows nothing of what the entries mean. Opening reads it, drops what is damaged and says so; appending is
+// buffered until the end of the turn; compaction replaces the file by a shorter one.
+
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { assert } from "../lib/assert.ts";
+import { FileFault } from "../runtime/fault.ts";
+import {
+  checkHeader,
+  decodeEntry,
+  type DefinitionsEntry,
+  EntryBuffer,
+  HEADER_BYTES,
+  headerBytes,
+  isTornHeader,
+  type Scan,
+  scanEntries,
+} from "./definitions_format.ts";
+import type { CommitSink } from "./queue_store_host.ts";
+
+export type { DefinitionsEntry } from "./definitions_format.ts";
+
+/** What opening found wrong; of the same form as a StoreEvent. */
+export interface DefinitionsEvent {
+  /**
+   * torn-tail: the end was not whole, as after a crash in the middle of a write, and was cut.
+   * damaged-definitions: bytes with intact entries behind them were damaged and are dropped: some of the topology is
+   * lost. `detail` says as what the whole old file is kept.
+   */
+  readonly kind: "torn-tail" | "damaged-definitions";
+  readonly path: string;
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly detail: string;
+}
+
+/** What a log needs of GroupCommit. */
+export type DefinitionsCommit = Pick<CommitSink, "touch" | "dirty" | "release">;
+
+export interface Definitions {
+  /** Entries in the file, with those that the end of this turn writes. */
+  readonly entryCount: number;
+  /** Written at the end of the turn. Throws a StoreFault if the entry is too large. */
+  append(entry: DefinitionsEntry): void;
+  /**
+   * Rewrites the log with just these entries, which must say all that was appended so far; on disk when it returns.
+   * Throws when it cannot (a full disk): the log goes on as it was. A fault of `sync` is as fatal as one of GroupCommit.
+   */
+  compact(entries: Iterable<DefinitionsEntry>): void;
+  /** Flush and sync first (GroupCommit.drain). Idempotent. */
+  close(): void;
+}
+
+/** The definitions of a broker in memory: nothing is kept. */
+export class NoDefinitionsLog implements Definitions {
+  readonly entryCount = 0;
+
+  append(_entry: DefinitionsEntry): void {}
+
+  compact(_entries: Iterable<DefinitionsEntry>): void {}
+
+  close(): void {}
+}
+
+export class DefinitionsLog implements Definitions {
+  readonly #path: string;
+  readonly #commit: DefinitionsCommit;
+  #file: OpenFile;
+  #entryCount: number;
+  readonly #buffer = new EntryBuffer();
+  #touched = false;
+  #closed = false;
+
+  /**
+   * Opens or creates the log and gives every intact entry, in order, to `replay`. An unknown magic or version is a
+   * StoreFault; damage is dropped from the file and reported.
+   */
+  static open(
+    path: string,
+    commit: DefinitionsCommit,
+    replay: (entry: DefinitionsEntry) => void,
+    report: (event: DefinitionsEvent) => void,
+  ): DefinitionsLog {
+    rmSync(newPath(path), { force: true });
+    const bytes = readWhole(path);
+    if (bytes === null || isTornHeader(bytes)) {
+      if (bytes !== null) report(tornTail(path, 0, bytes.length));
+      const created = putInPlace(path, writeBeside(path, new EntryBuffer()));
+      syncDirectory(dirname(path));
+      return new DefinitionsLog(path, commit, created, 0);
+    }
+    checkHeader(path, bytes);
+    const scan = scanEntries(bytes);
+    const file = scan.gaps.length === 0 ? cutTail(path, bytes, scan, report) : dropGaps(path, bytes, scan, report);
+    try {
+      for (const run of scan.entries) replay(decodeEntry(bytes, run));
+    } catch (error) {
+      closeSync(file.fd);
+      throw error;
+    }
+    return new DefinitionsLog(path, commit, file, scan.entries.length);
+  }
+
+  private constructor(path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
+    this.#path = path;
+    this.#commit = commit;
+    this.#file = file;
+    this.#entryCount = entryCount;
+  }
+
+  get entryCount(): number {
+    return this.#entryCount;
+  }
+
+  append(entry: DefinitionsEntry): void {
+    assert(!this.#closed, `append to ${this.#path} after it was closed`);
+    this.#buffer.push(this.#path, entry);
+    this.#entryCount += 1;
+    if (this.#touched) return;
+    this.#touched = true;
+    this.#commit.touch(this);
+  }
+
+  /** For GroupCommit. After a failure the buffer stands as it was. */
+  flush(): void {
+    this.#touched = false;
+    const count = this.#buffer.length;
+    if (count === 0) return;
+    writeAll(this.#path, this.#file.fd, this.#buffer.bytes, count, this.#file.end);
+    this.#file.end += count;
+    this.#buffer.clear();
+    this.#commit.dirty(this.#file.fd);
+  }
+
+  compact(entries: Iterable<DefinitionsEntry>): void {
+    const whole = new EntryBuffer();
+    let count = 0;
+    for (const entry of entries) {
+      whole.push(this.#path, entry);
+      count += 1;
+    }
+    const old = this.#file.fd;
+    this.#file = putInPlace(this.#path, writeBeside(this.#path, whole));
+    this.#entryCount = count;
+    this.#buffer.clear();
+    this.#commit.release(old, true, () => closeSync(old));
+    syncDirectory(dirname(this.#path));
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeSync(this.#file.fd);
+  }
+}
+
+interface OpenFile {
+  readonly fd: number;
+  /** Where the next entry is written. */
+  end: number;
+}
+
+/** Opens a file without gaps and cuts off what stands behind its last whole entry. */
+function cutTail(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
+  const fd = openSync(path, "r+");
+  if (scan.end < bytes.length) {
+    ftruncateSync(fd, scan.end);
+    fsyncSync(fd);
+    report(tornTail(path, scan.end, bytes.length - scan.end));
+  }
+  return { fd, end: scan.end };
+}
+
+/** Keeps the damaged file aside and goes on with a file of what is intact in it. */
+function dropGaps(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
+  const keptAs = keepAside(path);
+  const intact = new EntryBuffer();
+  intact.bytes = new Uint8Array(bytes.length);
+  for (const run of scan.entries) {
+    intact.bytes.set(bytes.subarray(run.from, run.to), intact.length);
+    intact.length += run.to - run.from;
+  }
+  const file = putInPlace(path, writeBeside(path, intact));
+  syncDirectory(dirname(path));
+  for (const gap of scan.gaps) {
+    const detail = `kept as ${keptAs}`;
+    report({ kind: "damaged-definitions", path, offset: gap.from, bytes: gap.to - gap.from, detail });
+  }
+  if (scan.end < bytes.length) report(tornTail(path, scan.end, bytes.length - scan.end));
+  return file;
+}
+
+function tornTail(path: string, offset: number, bytes: number): DefinitionsEvent {
+  return { kind: "torn-tail", path, offset, bytes, detail: "cut" };
+}
+
+/** A second name for the file, which costs no space on a disk that may be full; a copy where links do not exist. */
+function keepAside(path: string): string {
+  for (let stampMs = Date.now();; stampMs++) {
+    const keptAs = `${path}.damaged-${stampMs}`;
+    try {
+      linkSync(path, keptAs);
+      return keptAs;
+    } catch (error) {
+      if (errorCode(error) === "EEXIST") continue;
+      copyFileSync(path, keptAs, constants.COPYFILE_EXCL);
+      return keptAs;
+    }
+  }
+}
+
+/** Writes a whole new log beside the old one and makes it durable. */
+function writeBeside(path: string, entries: EntryBuffer): OpenFile {
+  const beside = newPath(path);
+  const fd = openSync(beside, "w+", 0o600);
+  try {
+    writeAll(beside, fd, headerBytes(), HEADER_BYTES, 0);
+    writeAll(beside, fd, entries.bytes, entries.length, HEADER_BYTES);
+    fsyncSync(fd);
+  } catch (error) {
+    abandon(beside, fd);
+    throw error;
+  }
+  return { fd, end: HEADER_BYTES + entries.length };
+}
+
+/** Gives the new log the old one's name. At any moment one of them stands there, whole. */
+function putInPlace(path: string, file: OpenFile): OpenFile {
+  try {
+    renameSync(newPath(path), path);
+  } catch (error) {
+    abandon(newPath(path), file.fd);
+    throw error;
+  }
+  return file;
+}
+
+function abandon(path: string, fd: number): void {
+  closeSync(fd);
+  rmSync(path, { force: true });
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The file's bytes, or null if there is none. */
+function readWhole(path: string): Uint8Array | null {
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return null;
+    throw error;
+  }
+  try {
+    const bytes = new Uint8Array(fstatSync(fd).size);
+    let at = 0;
+    while (at < bytes.length) {
+      const count = readSync(fd, bytes, at, bytes.length - at, at);
+      if (count === 0) throw new FileFault("read", path, "EIO", `ended at ${at} of ${bytes.length} bytes`);
+      at += count;
+    }
+    return bytes;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** On a filling disk a write may be short without an error; the next one then says why. */
+function writeAll(path: string, fd: number, bytes: Uint8Array, count: number, at: number): void {
+  for (let done = 0; done < count;) {
+    const written = writeSync(fd, bytes, done, count - done, at + done);
+    if (written === 0) throw new FileFault("write", path, "EIO", `stopped at ${done} of ${count} bytes`);
+    done += written;
+  }
+}
+
+function newPath(path: string): string {
+  return `${path}.new`;
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

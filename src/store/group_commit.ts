@@ -1,0 +1,281 @@
+// Group commit: which stores must be flushed at the end of the turn, which descriptors are dirty, who waits for them,
+// and which sync runs. Owns no file. The rule that it exists for: a waiter is told `durable` only after a sync that
+// began after the waiter's bytes had been written, and that succeeded.
+//
+//   wait ──> waiting ──(sync begins: seal)──> sealed ──(sync done: durable)──> told
+//   dirty ─> dirty ───(sync begins)─────────> in flight ──(sync done)────────> clean
+//
+// One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done.
+
+import { clearTimeout, setTimeout } from "node:timers";
+import type { Syncer } from "../runtime/runtime.ts";
+import type { CommitSink } from "./queue_store_host.ts";
+
+/** What nobody waits for is synced within this time, milliseconds: what a power cut may take of it. */
+const LAZY_SYNC_MS = 1000;
+
+/** Something that buffers what it was given during a turn. */
+export interface Flushable {
+  /** Writes what is buffered to its file and calls `dirty`. */
+  flush(): void;
+}
+
+/** Somebody who waits until what was written is on disk. */
+export interface CommitWaiter {
+  /** A sync is about to begin: all that you wait for up to now is covered by it. */
+  seal(): void;
+  /** What was sealed is on disk. */
+  durable(): void;
+}
+
+export interface GroupCommitOptions {
+  /** null: without syncs (--no-sync, or in memory); waiters are told at the end of the turn. */
+  readonly syncer: Syncer | null;
+  /** A sync or a flush failed: the process must end. Called once; nothing is retried, nobody is told `durable` any more. */
+  readonly onFault: (fault: Error) => void;
+  /** LAZY_SYNC_MS, for tests. */
+  readonly lazySyncMs?: number;
+}
+
+/** A descriptor whose owner is done with it and that a sync still needs. */
+interface Held {
+  readonly fd: number;
+  readonly close: () => void;
+}
+
+interface Drainer {
+  readonly resolve: () => void;
+  readonly reject: (fault: Error) => void;
+}
+
+const NO_FDS: readonly number[] = [];
+
+export class GroupCommit implements CommitSink {
+  readonly #syncer: Syncer | null;
+  readonly #onFault: (fault: Error) => void;
+  readonly #lazySyncMs: number;
+  readonly #touched: Flushable[] = [];
+  readonly #dirty = new Set<number>();
+  readonly #lazy = new Set<number>();
+  #inFlight = NO_FDS;
+  #waiting = new Set<CommitWaiter>();
+  #sealed = new Set<CommitWaiter>();
+  #held: Held[] = [];
+  #drainers: Drainer[] = [];
+  /** The syncer has our descriptors. */
+  #running = false;
+  /** A step is under way; what is called from within it leaves the next step to it. */
+  #stepping = false;
+  /** The lazy ones have waited long enough. */
+  #overdue = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #fault: Error | null = null;
+  readonly #syncDone: (fault: Error | null) => void;
+  readonly #timeUp: () => void;
+
+  constructor(options: GroupCommitOptions) {
+    this.#syncer = options.syncer;
+    this.#onFault = options.onFault;
+    this.#lazySyncMs = options.lazySyncMs ?? LAZY_SYNC_MS;
+    this.#syncDone = (fault) => this.#finish(fault);
+    this.#timeUp = () => {
+      this.#timer = null;
+      this.#overdue = this.#dirty.size > 0 || this.#lazy.size > 0;
+      this.#advance();
+    };
+  }
+
+  /** Something is to be flushed or synced, or somebody waits. */
+  get busy(): boolean {
+    return this.#running || this.#stepping || this.#touched.length > 0 || this.#waiting.size > 0 ||
+      this.#dirty.size > 0 || this.#lazy.size > 0;
+  }
+
+  /** `store.flush` is called at the end of the turn. A store touches once, and again only after its flush. Hot. */
+  touch(store: Flushable): void {
+    this.#touched.push(store);
+  }
+
+  /** The file has bytes that the next sync must cover. Hot. */
+  dirty(fd: number): void {
+    if (fd >= 0 && this.#syncer !== null) this.#dirty.add(fd);
+  }
+
+  /** The file has bytes that nobody waits for: they ride with the next sync, or get their own within LAZY_SYNC_MS. Hot. */
+  dirtyLazily(fd: number): void {
+    if (fd < 0 || this.#syncer === null) return;
+    this.#lazy.add(fd);
+    this.#watch();
+  }
+
+  /**
+   * The owner is done with the descriptor: calls `close` when no sync needs it any more. With `forget` what is dirty
+   * in it is of no use to anybody; otherwise it is closed after the sync that covers it.
+   */
+  release(fd: number, forget: boolean, close: () => void): void {
+    if (forget) {
+      this.#dirty.delete(fd);
+      this.#lazy.delete(fd);
+    }
+    if (this.#needs(fd)) {
+      this.#held.push({ fd, close });
+      this.#watch();
+    } else {
+      close();
+    }
+  }
+
+  /** `waiter` is told when what was written up to now is on disk; once per sync, however often it asks. Hot. */
+  wait(waiter: CommitWaiter): void {
+    this.#waiting.add(waiter);
+  }
+
+  /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
+  endTurn(): void {
+    if (this.#touched.length > 0) this.#flush();
+    if (this.#running || this.#stepping) return;
+    if (this.#waiting.size > 0) this.#advance();
+    else this.#watch();
+  }
+
+  /** Flushes and syncs everything, lazy ones too; resolves when nothing is left to do, rejects with the fault. */
+  drain(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#drainers.push({ resolve, reject });
+      this.#advance();
+    });
+  }
+
+  #needs(fd: number): boolean {
+    return this.#dirty.has(fd) || this.#lazy.has(fd) || this.#inFlight.includes(fd);
+  }
+
+  /** Steps until a sync runs or nothing is left to do. A loop, not a recursion: a syncer may answer within the call. */
+  #advance(): void {
+    if (this.#running || this.#stepping) return;
+    this.#stepping = true;
+    try {
+      while (!this.#running && this.#step());
+    } catch (error) {
+      this.#running = false;
+      this.#fail(error);
+    }
+    this.#stepping = false;
+    if (!this.#running) this.#watch();
+    this.#settleDrainers();
+  }
+
+  /** True if there was something to do. */
+  #step(): boolean {
+    this.#flush();
+    if (this.#fault !== null) return false;
+    const forced = this.#overdue || this.#drainers.length > 0;
+    if (this.#waiting.size === 0 && !forced) return false;
+    if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {
+      this.#begin();
+      return true;
+    }
+    this.#overdue = false;
+    if (this.#waiting.size === 0) return false;
+    this.#seal();
+    this.#tell();
+    return true;
+  }
+
+  #begin(): void {
+    const fds = [...this.#dirty];
+    for (const fd of this.#lazy) if (!this.#dirty.has(fd)) fds.push(fd);
+    this.#dirty.clear();
+    this.#lazy.clear();
+    this.#overdue = false;
+    this.#inFlight = fds;
+    this.#seal();
+    this.#running = true;
+    this.#syncer!.sync(fds, this.#syncDone);
+  }
+
+  #finish(fault: Error | null): void {
+    const within = this.#stepping;
+    this.#stepping = true;
+    this.#inFlight = NO_FDS;
+    try {
+      if (fault !== null) this.#fail(fault);
+      this.#tell();
+      this.#closeHeld();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#running = false;
+    this.#stepping = within;
+    this.#advance();
+  }
+
+  /** Every touched store is flushed, whatever becomes of the others; then the first error is the fault. */
+  #flush(): void {
+    const touched = this.#touched;
+    let failure: unknown = null;
+    // A flush may touch other stores, which then stand further back.
+    for (let i = 0; i < touched.length; i++) {
+      try {
+        touched[i]!.flush();
+      } catch (error) {
+        failure ??= error;
+      }
+    }
+    touched.length = 0;
+    if (failure !== null) this.#fail(failure);
+  }
+
+  /** What waits now is covered by the sync that begins; whoever waits from here on belongs to the next one. */
+  #seal(): void {
+    const waiters = this.#waiting;
+    this.#waiting = this.#sealed;
+    this.#sealed = waiters;
+    for (const waiter of waiters) waiter.seal();
+  }
+
+  #tell(): void {
+    for (const waiter of this.#sealed) {
+      if (this.#fault !== null) break;
+      waiter.durable();
+    }
+    this.#sealed.clear();
+  }
+
+  #closeHeld(): void {
+    if (this.#held.length === 0) return;
+    const held = this.#held;
+    this.#held = held.filter((file) => this.#needs(file.fd));
+    for (const file of held) if (!this.#held.includes(file)) file.close();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#fault !== null) return;
+    this.#fault = error instanceof Error ? error : new Error(String(error));
+    this.#onFault(this.#fault);
+  }
+
+  #settleDrainers(): void {
+    if (this.#drainers.length === 0 || (this.#fault === null && this.busy)) return;
+    const drainers = this.#drainers;
+    this.#drainers = [];
+    this.#stopTimer();
+    for (const drainer of drainers) {
+      if (this.#fault === null) drainer.resolve();
+      else drainer.reject(this.#fault);
+    }
+  }
+
+  /** What is dirty and nobody waits for gets a sync in a while. The timer never keeps a process alive. */
+  #watch(): void {
+    if (this.#timer !== null || (this.#dirty.size === 0 && this.#lazy.size === 0)) return;
+    this.#timer = setTimeout(this.#timeUp, this.#lazySyncMs);
+    this.#timer.unref();
+  }
+
+  #stopTimer(): void {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

@@ -1,0 +1,342 @@
+// The messages of one queue, on disk or in memory, in order: how tail, reader, requeued positions and settlements play
+// together, and the counts. There is no index of messages: memory is the same for ten of them and ten million.
+//
+//   first segment ............ head segment ............ tail segment
+//   settled, unacked, requeued | head -> ready .......... ready | next record
+
+import { assert } from "../lib/assert.ts";
+import type { Message } from "./message.ts";
+import { QueueDirectory } from "./queue_directory.ts";
+import { QueueRecovery } from "./queue_recovery.ts";
+import type { QueueStoreHost } from "./queue_store_host.ts";
+import { Reader } from "./reader.ts";
+import { pointAt, RECORD_HEADER_BYTES } from "./record.ts";
+import { Requeued } from "./requeued.ts";
+import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
+import { SegmentChain } from "./segment_chain.ts";
+import { SegmentKeeper } from "./segment_keeper.ts";
+import { offsetOf } from "./segment_position.ts";
+import { Settlements } from "./settlements.ts";
+import { StoreFault } from "./store_event.ts";
+import { Tail } from "./tail.ts";
+
+export type { CommitSink, QueueStoreHost, SegmentPool } from "./queue_store_host.ts";
+
+const SEGMENT_BYTES_MIN = 64 * 1024;
+const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface QueueStoreOptions {
+  readonly queueId: number;
+  /** "" in memory. */
+  readonly directory: string;
+  /** The first segment of a queue that was idle, bytes; they double from there. 64 KiB. */
+  readonly segmentBytesMin?: number;
+  /** Full size, bytes; a larger message gets a segment of its own size. 8 MiB. */
+  readonly segmentBytesMax?: number;
+}
+
+export class QueueStore {
+  // Counts: read by everybody, written only here. Bytes are those of bodies.
+  readyCount = 0;
+  readyBytes = 0;
+  unackedCount = 0;
+  unackedBytes = 0;
+  readonly #tail: Tail;
+  readonly #reader: Reader;
+  readonly #requeued = new Requeued();
+  /** Body bytes of the requeued ones. */
+  #requeuedBytes = 0;
+  readonly #settlements: Settlements;
+  readonly #host: QueueStoreHost;
+  readonly #chain = new SegmentChain();
+  readonly #directory: QueueDirectory;
+  readonly #keeper: SegmentKeeper;
+  readonly #release: (segment: Segment) => void;
+  /** The end of this turn will flush. */
+  #touched = false;
+  #closed = false;
+
+  /** Reads what is on disk: nothing there is an empty queue, and stays nothing until the first message. */
+  static open(options: QueueStoreOptions, host: QueueStoreHost): QueueStore {
+    return new QueueStore(options, host);
+  }
+
+  private constructor(options: QueueStoreOptions, host: QueueStoreHost) {
+    const { queueId, segmentBytesMin = SEGMENT_BYTES_MIN, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
+    const sizes = { bytesMin: Math.min(segmentBytesMin, segmentBytesMax), bytesMax: segmentBytesMax };
+    const directory = new QueueDirectory(options.directory, queueId, host);
+    this.#host = host;
+    this.#directory = directory;
+    this.#tail = new Tail(host.commit);
+    this.#reader = new Reader(this.#tail, directory, host, () => this.#countLost());
+    this.#settlements = new Settlements(queueId, this.#chain, directory, host);
+    this.#keeper = new SegmentKeeper(queueId, sizes, this.#chain, this.#tail, directory, host);
+    this.#release = (segment) => {
+      this.#reader.forget(segment);
+      this.#keeper.release(segment);
+      this.#settlements.forget(segment);
+    };
+    const recovered = new QueueRecovery(queueId, directory, host).run(this.#chain);
+    this.readyCount = recovered.readyCount;
+    this.readyBytes = recovered.readyBytes;
+    this.#reader.segment = this.#chain.first;
+  }
+
+  /** Appends a message; returns its position. Throws a FileFault (ENOSPC) with nothing changed. Hot. */
+  append(message: Message): number {
+    const { bodyBytes } = message;
+    const recordBytes = RECORD_HEADER_BYTES + message.routeBytes + message.headerBytes + bodyBytes;
+    const padded = (recordBytes + 7) & ~7;
+    const tail = this.#tail;
+    if (tail.end + padded > tail.limit) this.#makeRoom(padded);
+    if (!this.#touched) this.#touch();
+    const offset = tail.put(message, recordBytes, padded);
+    const segment = tail.segment!;
+    segment.recordCount++;
+    segment.bodyBytes += bodyBytes;
+    this.readyCount++;
+    this.readyBytes += bodyBytes;
+    return segment.base + (offset >>> 3);
+  }
+
+  /**
+   * Fills `message` with the oldest ready message, requeued ones first, and makes it unacked; false when none is ready.
+   * What it refers to is valid until the next call of any method of this store. Hot.
+   */
+  next(message: Message): boolean {
+    const tail = this.#tail;
+    const reader = this.#reader;
+    const { segment, offset } = reader;
+    const at = offset - tail.base;
+    if (segment !== tail.segment || at < 0 || this.#requeued.count !== 0) return this.#find(message, true);
+    if (at >= tail.end || segment === null) return false;
+    if (!this.#touched) this.#touch();
+    reader.offset = offset + pointAt(tail.buffer, at, message);
+    message.position = segment.base + (offset >>> 3);
+    message.redelivered = false;
+    const { bodyBytes } = message;
+    this.readyCount--;
+    this.readyBytes -= bodyBytes;
+    this.unackedCount++;
+    this.unackedBytes += bodyBytes;
+    return true;
+  }
+
+  /** As `next`, but only looks. */
+  peek(message: Message): boolean {
+    return this.#find(message, false);
+  }
+
+  /** Fills `message` with the unacked message at `position`. Throws a StoreFault when it is damaged. */
+  read(position: number, message: Message): void {
+    const segment = this.#segmentAt(position);
+    const offset = offsetOf(position);
+    if (!this.#reader.locate(segment, offset)) {
+      throw new StoreFault(segment.path, `an intact record was expected at ${offset}, none was found`);
+    }
+    pointAt(this.#reader.buffer, this.#reader.at, message);
+    message.position = position;
+    message.redelivered = offset < segment.redeliveredBefore;
+  }
+
+  /** An unacked message is settled for good. `bodyBytes` as delivered. Hot. */
+  settle(position: number, recordBytes: number, bodyBytes: number): void {
+    assert(this.unackedCount > 0, "a message was settled that is not unacked");
+    if (!this.#touched) this.#touch();
+    this.#settlements.settle(position, position + ((recordBytes + 7) >>> 3));
+    this.unackedCount--;
+    this.unackedBytes -= bodyBytes;
+  }
+
+  /** An unacked message is ready again, at its old place, flagged redelivered. */
+  requeue(position: number, bodyBytes: number): void {
+    assert(this.unackedCount > 0, "a message was requeued that is not unacked");
+    if (!this.#touched) this.#touch();
+    this.#requeued.push(position);
+    this.#requeuedBytes += bodyBytes;
+    this.unackedCount--;
+    this.unackedBytes -= bodyBytes;
+    this.readyCount++;
+    this.readyBytes += bodyBytes;
+  }
+
+  /** Settles everything that is ready; returns how many. */
+  purge(): number {
+    const count = this.readyCount;
+    if (count === 0) return 0;
+    if (!this.#touched) this.#touch();
+    const reader = this.#reader;
+    const inHead = this.#readyInHead();
+    while (this.#requeued.count > 0) this.#settlePosition(this.#requeued.pop());
+    this.#requeuedBytes = 0;
+    for (let segment = reader.segment; segment !== null; segment = segment.next) {
+      const isHead = segment === reader.segment;
+      const ready = isHead ? inHead : segment.recordCount - segment.settledCount;
+      const from = isHead ? reader.offset : SEGMENT_HEADER_BYTES;
+      const to = segment === this.#tail.segment ? this.#tail.offset : segment.end;
+      if (ready > 0) this.#settlements.settleRange(segment, from, to, ready);
+    }
+    reader.skipAll();
+    this.readyCount = 0;
+    this.readyBytes = 0;
+    return count;
+  }
+
+  /** End of turn: the tail buffer to the segment's file, acknowledgements to the logs, settled segments away. */
+  flush(): void {
+    this.#touched = false;
+    if (this.#closed) return;
+    const tail = this.#tail;
+    const reader = this.#reader;
+    tail.write();
+    if (reader.segment !== null && (this.unackedCount > 0 || this.#requeued.count > 0) && this.#directory.persistent) {
+      this.#settlements.noteDelivered(reader.segment, reader.offset);
+    }
+    this.#settlements.flush(tail.segment, this.#release);
+    // Consumers have read it all: start over in the same, warm memory.
+    if (tail.end > 0 && reader.segment === tail.segment && reader.offset === tail.offset) tail.restart();
+  }
+
+  /** Closes the files of a queue that is not in use and gives its buffers back; it opens them again on the next use. */
+  cool(): void {
+    if (this.#closed) return;
+    this.flush();
+    this.#tail.cool();
+    this.#keeper.cool();
+    if (this.readyCount === 0 && this.unackedCount === 0) {
+      this.#tail.forget();
+      while (this.#chain.first !== null) this.#release(this.#chain.first);
+    }
+    this.#reader.cool();
+    this.#settlements.cool(false);
+    if (this.#directory.persistent) this.#closeFiles(false);
+  }
+
+  /** Flushes and closes. */
+  close(): void {
+    if (this.#closed) return;
+    this.cool();
+    this.#closed = true;
+    this.#closeFiles(false);
+  }
+
+  /** Closes and removes every file. */
+  destroy(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#keeper.destroy();
+    this.#settlements.cool(true);
+    this.#closeFiles(true);
+    this.#directory.destroy();
+  }
+
+  #touch(): void {
+    assert(!this.#closed, "a queue store was used that is closed");
+    this.#touched = true;
+    this.#host.commit.touch(this);
+  }
+
+  #makeRoom(padded: number): void {
+    assert(!this.#closed, "a message was appended to a queue store that is closed");
+    const left = this.#keeper.makeRoom(padded);
+    this.#tail.makeRoom(padded);
+    // Without a head everything before is delivered: the head begins where this message lies.
+    this.#reader.segment ??= this.#tail.segment;
+    if (left !== null) {
+      this.#settlements.look(left);
+      this.#reader.retire(left);
+    }
+  }
+
+  #find(message: Message, take: boolean): boolean {
+    const reader = this.#reader;
+    while (this.#requeued.count > 0) {
+      const position = this.#requeued.first;
+      const segment = this.#segmentAt(position);
+      if (reader.locate(segment, offsetOf(position))) {
+        pointAt(reader.buffer, reader.at, message);
+        message.position = position;
+        message.redelivered = true;
+        if (!take) return true;
+        this.#requeued.pop();
+        this.#requeuedBytes -= message.bodyBytes;
+        this.#taken(message);
+        return true;
+      }
+      this.#dropRequeued(segment);
+    }
+    if (!reader.advance()) return false;
+    const { segment, offset } = reader;
+    const padded = pointAt(reader.buffer, reader.at, message);
+    message.position = segment!.base + offset / 8;
+    message.redelivered = offset < segment!.redeliveredBefore;
+    if (take) reader.offset = offset + padded;
+    if (take) this.#taken(message);
+    return true;
+  }
+
+  #taken(message: Message): void {
+    if (!this.#touched) this.#touch();
+    this.readyCount--;
+    this.readyBytes -= message.bodyBytes;
+    this.unackedCount++;
+    this.unackedBytes += message.bodyBytes;
+  }
+
+  #segmentAt(position: number): Segment {
+    const segment = this.#chain.find(position);
+    assert(segment !== null, "a message was asked for whose segment is gone");
+    return segment;
+  }
+
+  #settlePosition(position: number): void {
+    const segment = this.#segmentAt(position);
+    const offset = offsetOf(position);
+    this.#settlements.settleRange(segment, offset, offset + 8, 1);
+  }
+
+  /** Ready messages in the head's segment, requeued ones not counted: what is not anywhere else. */
+  #readyInHead(): number {
+    let elsewhere = this.#requeued.count;
+    for (let segment = this.#reader.segment?.next ?? null; segment !== null; segment = segment.next) {
+      elsewhere += segment.recordCount - segment.settledCount;
+    }
+    return this.readyCount - elsewhere;
+  }
+
+  /** The head had to step over damaged bytes: what was in them is known by what is left. */
+  #countLost(): void {
+    const segment = this.#reader.segment!;
+    const left = this.#reader.countInHead();
+    const lost = this.#readyInHead() - left.count;
+    let bodyBytes = this.#requeuedBytes + left.bodyBytes;
+    for (let other = segment.next; other !== null; other = other.next) bodyBytes += other.bodyBytes;
+    segment.recordCount -= lost;
+    this.readyCount -= lost;
+    this.readyBytes = bodyBytes;
+    if (!this.#touched) this.#touch();
+    this.#settlements.look(segment);
+  }
+
+  /** The oldest requeued message is damaged: it is settled. How long its body was is known when no other is left. */
+  #dropRequeued(segment: Segment): void {
+    const position = this.#requeued.pop();
+    const offset = offsetOf(position);
+    this.#reader.reportDamage(segment, offset, offset + RECORD_HEADER_BYTES);
+    if (!this.#touched) this.#touch();
+    this.#settlePosition(position);
+    this.readyCount--;
+    if (this.#requeued.count > 0) return;
+    this.readyBytes -= this.#requeuedBytes;
+    this.#requeuedBytes = 0;
+  }
+
+  #closeFiles(forget: boolean): void {
+    for (let segment = this.#chain.first; segment !== null; segment = segment.next) {
+      const { file } = segment;
+      segment.file = null;
+      if (file !== null && file.fd < 0) file.close();
+      else if (file !== null) this.#host.commit.release(file.fd, forget, () => file.close());
+    }
+  }
+}

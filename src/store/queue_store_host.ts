@@ -1,0 +1,41 @@
+// What a queue store needs of its surroundings; broker.ts gives it.
+
+import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
+import type { StoreEvent } from "./store_event.ts";
+
+export interface QueueStoreHost {
+  /** Mapped, plain or memory. */
+  readonly files: SegmentFiles;
+  readonly commit: CommitSink;
+  /** Spare full-size files; null in memory. */
+  readonly pool: SegmentPool | null;
+  /** Current time, milliseconds since 1970, coarse. */
+  now(): number;
+  /** Something that an operator must know. */
+  report(event: StoreEvent): void;
+}
+
+/** Group commit, as a store sees it. */
+export interface CommitSink {
+  /** `store.flush()` is to be called at the end of this turn. Called once per turn and store. */
+  touch(store: { flush(): void }): void;
+  /** Bytes of this descriptor (file or directory) wait for a sync: the next one covers them. */
+  dirty(fd: number): void;
+  /** As `dirty`, but nobody waits for it: it rides with a sync within about a second (acknowledgement logs). */
+  dirtyLazily(fd: number): void;
+  /**
+   * Calls `close` when no running or pending sync refers to `fd` any more, at once if none does. With `forget` a
+   * pending need for a sync is dropped first: the file was deleted or recycled.
+   */
+  release(fd: number, forget: boolean, close: () => void): void;
+}
+
+/** Full-size segment files, prepared ahead and recycled. */
+export interface SegmentPool {
+  /** A spare file of full size moved to `path`, or null when none is ready: then create one yourself. */
+  take(path: string): SegmentFile | null;
+  /** A consumed full-size segment, kept for its next life or removed. Takes over the ownership of the file. */
+  give(file: SegmentFile): void;
+  /** Bytes of a full-size segment. */
+  readonly segmentBytes: number;
+}
