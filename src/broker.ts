@@ -16,7 +16,7 @@ import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { DefinitionsLog } from "./store/definitions_log.ts";
+import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
@@ -105,6 +105,8 @@ class Parts {
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
   #definitions: DefinitionsLog | null = null;
+  /** Declarations may be missing, so a queue's directory without one is not removed. */
+  #definitionsDamaged = false;
   /** Entries that are being played back are not written again. */
   #replaying = false;
   #pool: SpareSegments | null = null;
@@ -153,7 +155,10 @@ class Parts {
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => this.#log.warn("{text}", { text: `definitions log: ${JSON.stringify(event)}` }),
+      (event) => {
+        this.#definitionsDamaged ||= event.kind !== "torn-tail";
+        this.#reportEvent(event);
+      },
     );
   }
 
@@ -205,7 +210,7 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent): void {
+  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
     this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
   }
 
@@ -214,7 +219,7 @@ class Parts {
     const dataDir = this.#dataDir;
     for (const id of dataDir?.queueIds() ?? []) {
       this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id)) continue;
+      if (known.has(id) || this.#definitionsDamaged) continue;
       this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
       dataDir!.removeQueue(id);
     }
@@ -256,15 +261,22 @@ class Parts {
 
   // Stopping
 
-  /** Closes what is open, in reverse order; also when starting failed halfway. */
+  /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
     await this.amqp?.close();
-    await this.#commit.drain();
-    for (const vhost of this.#vhosts.values()) {
-      for (const queue of vhost.queues.values()) queue.store.close();
+    try {
+      await this.#commit.drain();
+      for (const vhost of this.#vhosts.values()) {
+        for (const queue of vhost.queues.values()) queue.store.close();
+      }
+      await this.#commit.drain();
+    } finally {
+      await this.#release();
     }
-    await this.#commit.drain();
+  }
+
+  async #release(): Promise<void> {
     await this.#pool?.close();
     this.#definitions?.close();
     await this.#syncer?.close();

@@ -3,6 +3,7 @@
 
 import { Refusal, type RefusalReason } from "../core/refusal.ts";
 import { ProtocolViolation } from "../wire/amqp_frame.ts";
+import { fitShortString } from "../wire/amqp_values.ts";
 
 /** AMQP 1.1: reply codes and their names. */
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -53,23 +54,16 @@ export class AmqpError extends Error {
     return CHANNEL_CODES.has(this.code);
   }
 
-  /** As it is sent: `NOT_FOUND - no queue 'x' in vhost '/'`. */
+  /** As it is sent: `NOT_FOUND - no queue 'x' in vhost '/'`, cut to a short string. */
   get replyText(): string {
-    return replyText(this.code, this.message);
+    return fitShortString(`${NAMES.get(this.code) ?? this.code} - ${this.message}`);
   }
-}
-
-export function replyText(code: number, text: string): string {
-  return `${NAMES.get(code) ?? code} - ${text}`;
 }
 
 /** Whatever was thrown while a frame was handled, as an AMQP error. What is no refusal is a fault of ours: 541. */
 export function toAmqpError(error: unknown): AmqpError {
   if (error instanceof AmqpError) return error;
   if (error instanceof Refusal) return new AmqpError(REFUSAL_CODES[error.reason], error.message);
-  if (error instanceof ProtocolViolation) {
-    const prefix = `${NAMES.get(error.code)} - `;
-    return new AmqpError(error.code, error.text.startsWith(prefix) ? error.text.slice(prefix.length) : error.text);
-  }
+  if (error instanceof ProtocolViolation) return new AmqpError(error.code, error.text);
   return new AmqpError(541, "an internal error occurred; the broker's log tells more");
 }

@@ -9,9 +9,7 @@ import type { Binding } from "./exchange.ts";
 import { Refusal } from "./refusal.ts";
 import type { Servable, Turn } from "./turn.ts";
 
-/** Messages that a queue delivers before other work has its turn: about a millisecond's worth. */
-const SERVE_MESSAGES_MAX = 4096;
-/** The same in bytes of records, for large messages. */
+/** Bytes of records that a queue delivers before other work has its turn: more than one chunk of a socket brings in. */
 const SERVE_BYTES_MAX = 1024 * 1024;
 
 export interface Consumer {
@@ -89,10 +87,9 @@ export class Queue implements Servable {
     this.warm = true;
     const store = this.store;
     const message = this.#message;
-    let count = SERVE_MESSAGES_MAX;
     let bytes = SERVE_BYTES_MAX;
     while (store.readyCount > 0) {
-      if (count-- === 0 || bytes <= 0) {
+      if (bytes <= 0) {
         this.#queued = true;
         return true;
       }

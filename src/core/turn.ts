@@ -19,7 +19,7 @@ export class Turn {
   #scheduled = false;
   #servables: Servable[] = [];
   #sendables: Sendable[] = [];
-  /** Queues that have used up their budget: they go on after the sockets had their turn. */
+  /** Queues that have used up their budget: they go on in the next turn, at the latest after the sockets had theirs. */
   #unfinished: Servable[] = [];
   #goingOn = false;
   readonly #commit: TurnEnd;
@@ -54,6 +54,8 @@ export class Turn {
 
   #end(): void {
     try {
+      // Who has used up a budget goes on with every turn, so that publishers who keep turns coming starve no consumer.
+      this.#takeUnfinished();
       // Serving may make work for other queues (and settle what frees their consumers), so until none is left.
       while (this.#servables.length > 0) {
         const servables = this.#servables;
@@ -77,10 +79,15 @@ export class Turn {
     }
   }
 
-  #continue(): void {
-    this.#goingOn = false;
+  #takeUnfinished(): void {
+    if (this.#unfinished.length === 0) return;
     this.#servables.push(...this.#unfinished);
     this.#unfinished = [];
-    this.schedule();
+  }
+
+  /** The sockets had their turn. */
+  #continue(): void {
+    this.#goingOn = false;
+    if (this.#unfinished.length > 0) this.schedule();
   }
 }

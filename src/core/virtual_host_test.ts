@@ -234,13 +234,13 @@ test("what is requeued comes again first, in its order, flagged", async () => {
 test("a backlog larger than a turn's budget is delivered whole, in several turns", async () => {
   const { queue } = setUp();
   const a = queue("a");
-  for (let i = 0; i < 20_000; i++) a.publish(message(`${i}`));
+  for (let i = 0; i < 40_000; i++) a.publish(message(`${i}`));
   const consumer = new Taker();
   a.addConsumer(consumer, "");
   await Promise.resolve();
-  assert.ok(consumer.taken.length < 20_000, "other work has its turn");
-  while (consumer.taken.length < 20_000) await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(consumer.taken, Array.from({ length: 20_000 }, (_, index) => `${index}`));
+  assert.ok(consumer.taken.length < 40_000, "other work has its turn");
+  while (consumer.taken.length < 40_000) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(consumer.taken, Array.from({ length: 40_000 }, (_, index) => `${index}`));
 });
 
 test("deleting a queue cancels its consumers, unbinds it, and takes auto-delete exchanges with it (behaviours 23)", () => {
