@@ -1,0 +1,57 @@
+// `leveret serve`: a broker from settings to ready line to exit code. Everything that ends the process stands here.
+
+import { writeSync } from "node:fs";
+import process from "node:process";
+import { getLogger } from "@logtape/logtape";
+import type { Command } from "commander";
+import { Broker } from "../broker.ts";
+import { startLog } from "../log.ts";
+import { NAME, VERSION } from "../version.ts";
+import { fail } from "./failure.ts";
+import { configOfCommand } from "./settings.ts";
+import { Signals } from "./signals.ts";
+
+/** Resolves when the broker serves; the process then lives until a signal or a fault. */
+export async function serve(command: Command): Promise<void> {
+  const config = configOfCommand(command);
+  startLog(config.logLevel);
+  const log = getLogger("leveret");
+  const withStack = config.logLevel === "debug";
+
+  // A broken invariant must not go on silently: what is confirmed is on disk, so ending loses nothing.
+  process.on("uncaughtException", (error) => fail(error, true));
+  process.on("unhandledRejection", (error) => fail(error, true));
+
+  const broker = new Broker(config, { onFault: (fault) => fail(fault, withStack) });
+  const signals = new Signals({
+    stop: () => broker.stop(),
+    exit: (code) => process.exit(code),
+    onStopFault: (fault) => fail(fault, withStack),
+    log: (line) => log.info(line),
+  });
+  process.on("SIGTERM", () => signals.receive("SIGTERM"));
+  process.on("SIGINT", () => signals.receive("SIGINT"));
+
+  try {
+    await broker.start();
+  } catch (error) {
+    fail(error, withStack);
+  }
+  signals.serving();
+  if (!config.sync && !config.memory) log.warn("sync is off: what is confirmed may be lost when the power goes");
+  writeSync(1, readyLine(broker.listeners));
+}
+
+export interface Listening {
+  readonly protocol: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `leveret 0.1.0 ready: amqp 127.0.0.1:5672`; whoever starts a broker waits for this line. */
+export function readyLine(listeners: readonly Listening[]): string {
+  const places = listeners.map(({ protocol, host, port }) => {
+    return `${protocol} ${host.includes(":") ? `[${host}]` : host}:${port}`;
+  });
+  return `${NAME} ${VERSION} ready: ${places.length === 0 ? "no listeners" : places.join(", ")}\n`;
+}

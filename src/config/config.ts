@@ -1,0 +1,91 @@
+// The settings of a broker as the rest of the code reads them, and how they are made from option values.
+
+import { ConfigFault } from "./fault.ts";
+import { defaultDataDir } from "./data_dir.ts";
+import { OPTION_NAMES, type OptionName, OPTIONS, type OptionValues } from "./options.ts";
+
+export interface Config {
+  readonly dataDir: string;
+  readonly logLevel: OptionValues["logLevel"];
+  readonly sync: boolean;
+  readonly memory: boolean;
+  readonly store: OptionValues["store"];
+  /** A power of two. */
+  readonly segmentBytes: number;
+  readonly defaultUser: string;
+  readonly defaultPassword: string;
+  readonly defaultUserOnlyLoopback: boolean;
+  readonly amqp: AmqpConfig;
+}
+
+export interface AmqpConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off. */
+  readonly port: number;
+  /** 0 is off. */
+  readonly heartbeatSeconds: number;
+  readonly frameBytesMax: number;
+  readonly channelMax: number;
+  readonly messageBytesMax: number;
+}
+
+/** What a program that embeds the broker may give; everything else has its default. */
+export type PartialConfig = Partial<Omit<Config, "amqp">> & { readonly amqp?: Partial<AmqpConfig> };
+
+/** Every default; `dataDir` as found for `environment`. */
+export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
+  const values: Record<string, unknown> = {};
+  for (const name of OPTION_NAMES) values[name] = OPTIONS[name].fallback;
+  values["dataDir"] = defaultDataDir(environment);
+  return values as OptionValues;
+}
+
+/** Checks what a program gave and fills up with defaults. Throws a ConfigFault that names the setting. */
+export function completeConfig(
+  given: PartialConfig = {},
+  environment: Readonly<Record<string, string | undefined>> = {},
+): Config {
+  const values = defaultValues(environment);
+  const { amqp = {}, ...main } = given;
+  const { bind, port, ...tuning } = amqp;
+  const flat: Record<string, unknown> = { ...main, ...tuning, amqpBind: bind, amqpPort: port };
+  for (const [name, value] of Object.entries(flat)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(OPTIONS, name)) throw new ConfigFault(`unknown setting '${name}'`);
+    setValue(values, name as OptionName, value, `the program's setting '${name}'`);
+  }
+  return configOf(values);
+}
+
+/** Checks `value` and puts it into `values`. `origin` says where it came from. */
+export function setValue(values: OptionValues, name: OptionName, value: unknown, origin: string): void {
+  const { key, section, kind, isSecret } = OPTIONS[name];
+  const result = kind.schema.safeParse(value);
+  if (!result.success) {
+    const found = isSecret ? "" : ` '${value}'`;
+    throw new ConfigFault(`bad value${found} for '${key}' in [${section}], from ${origin}: expected ${kind.expects}`);
+  }
+  (values as Record<OptionName, unknown>)[name] = result.data;
+}
+
+export function configOf(values: OptionValues): Config {
+  return Object.freeze({
+    dataDir: values.dataDir,
+    logLevel: values.logLevel,
+    sync: values.sync,
+    memory: values.memory,
+    store: values.store,
+    segmentBytes: values.segmentBytes,
+    defaultUser: values.defaultUser,
+    defaultPassword: values.defaultPassword,
+    defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
+    amqp: Object.freeze({
+      bind: values.amqpBind,
+      port: values.amqpPort,
+      heartbeatSeconds: values.heartbeatSeconds,
+      frameBytesMax: values.frameBytesMax,
+      channelMax: values.channelMax,
+      messageBytesMax: values.messageBytesMax,
+    }),
+  });
+}

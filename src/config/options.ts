@@ -1,0 +1,125 @@
+// Every option of the broker, once: where it stands in the INI file, its environment variable, its flag, what values
+// it takes, its default and its help. Loader, command line and documentation are made from this table.
+
+import { boolean, byteSize, integer, oneOf, text, type ValueKind } from "./value.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+
+export interface Option<T> {
+  readonly section: "main" | "amqp";
+  readonly key: string;
+  readonly environment: string;
+  /** As commander writes it, `--port <n>`; null where an option has none. A `--no-...` flag sets false. */
+  readonly flag: string | null;
+  readonly kind: ValueKind<T>;
+  /** Null: found out at start (see `help`). */
+  readonly fallback: T | null;
+  readonly help: string;
+  /** Never printed, neither in errors nor by `leveret config`. */
+  readonly isSecret: boolean;
+}
+
+export const OPTIONS = {
+  dataDir: main(
+    "data_dir",
+    "--data-dir <dir>",
+    text("the path of a directory"),
+    null,
+    "where messages and definitions are kept",
+  ),
+  logLevel: main(
+    "log_level",
+    "--log-level <level>",
+    oneOf("debug", "info", "warn", "error", "none"),
+    "info",
+    "least severe messages that are logged on standard error",
+  ),
+  sync: main(
+    "sync",
+    "--no-sync",
+    boolean(),
+    true,
+    "wait for the disk before a confirm (without it, what is confirmed may be lost when the power goes)",
+  ),
+  memory: main("memory", "--memory", boolean(), false, "keep everything in memory; nothing survives the process"),
+  store: main(
+    "store",
+    null,
+    oneOf("auto", "mapped", "plain"),
+    "auto",
+    "how segment files are accessed: memory-mapped, by plain reads and writes, or mapped where possible",
+  ),
+  segmentBytes: main(
+    "segment_size",
+    null,
+    byteSize(64 * KIB, GIB, "power of two"),
+    8 * MIB,
+    "size of a full segment file; the first ones of a queue are smaller",
+  ),
+  defaultUser: main(
+    "default_user",
+    null,
+    text("a user name"),
+    "guest",
+    "name of the user that is there from the start",
+  ),
+  defaultPassword: secret(main("default_password", null, text("a password"), "guest", "password of that user")),
+  defaultUserOnlyLoopback: main(
+    "default_user_only_loopback",
+    null,
+    boolean(),
+    true,
+    "the default user may connect only from this machine",
+  ),
+  amqpBind: amqp("bind", "--bind <address>", text("an address"), "127.0.0.1", "address to listen on"),
+  amqpPort: amqp(
+    "port",
+    "--port <n>",
+    integer(-1, 65_535),
+    5672,
+    "port to listen on; 0 picks a free one, -1 turns AMQP off",
+  ),
+  heartbeatSeconds: amqp(
+    "heartbeat",
+    null,
+    integer(0, 65_535),
+    60,
+    "heartbeat proposed to clients, seconds; 0 proposes none",
+  ),
+  frameBytesMax: amqp("frame_max", null, byteSize(8 * KIB, MIB), 128 * KIB, "largest frame proposed to clients, bytes"),
+  channelMax: amqp("channel_max", null, integer(1, 65_535), 2047, "channels per connection proposed to clients"),
+  messageBytesMax: amqp("max_message_size", null, byteSize(1, 512 * MIB), 16 * MIB, "largest message body, bytes"),
+} as const;
+
+export type OptionName = keyof typeof OPTIONS;
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
+
+/** Every option's value, flat. */
+export type OptionValues = {
+  -readonly [Name in OptionName]: typeof OPTIONS[Name] extends Option<infer T> ? T : never;
+};
+
+/** Variables with these names are not options and are left alone. */
+export const CONFIG_FILE_VARIABLE = "LEVERET_CONFIG";
+export const FOREIGN_VARIABLES = /^LEVERET_TEST_/;
+
+/** "--data-dir" of "--data-dir <dir>". */
+export function flagName(option: Option<unknown>): string | null {
+  return option.flag === null ? null : option.flag.split(" ")[0]!;
+}
+
+function main<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_${key.toUpperCase()}`;
+  return { section: "main", key, environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_AMQP_${key.toUpperCase()}`;
+  return { section: "amqp", key, environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function secret<T>(option: Option<T>): Option<T> {
+  return { ...option, isSecret: true };
+}

@@ -1,0 +1,71 @@
+// The kinds of values that options have. Each takes the text of a file, variable or flag, or the value itself (from a
+// program that embeds the broker), and says in words what it expects.
+
+import { z } from "zod";
+
+export interface ValueKind<T> {
+  readonly schema: z.ZodType<T>;
+  /** Ends the sentence "expected ...". */
+  readonly expects: string;
+  /** Whether the flag stands alone, without a value. */
+  readonly isSwitch: boolean;
+}
+
+const TRUE_WORDS: readonly string[] = ["true", "yes", "on", "1"];
+const FALSE_WORDS: readonly string[] = ["false", "no", "off", "0"];
+const BYTE_UNITS: Readonly<Record<string, number>> = { kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3 };
+
+/** A whole number from `min` to `max`, both included. */
+export function integer(min: number, max: number): ValueKind<number> {
+  const schema = z.preprocess(integerOfText, z.int().min(min).max(max));
+  return { schema, expects: `a whole number from ${min} to ${max}`, isSwitch: false };
+}
+
+/** A size in bytes, with or without a unit (KiB, MiB, GiB). */
+export function byteSize(min: number, max: number, check: "any" | "power of two" = "any"): ValueKind<number> {
+  const isAllowed = (bytes: number) => check === "any" || Number.isInteger(Math.log2(bytes));
+  const schema = z.preprocess(bytesOfText, z.int().min(min).max(max).refine(isAllowed));
+  const what = check === "any" ? "a size" : "a power of two";
+  return { schema, expects: `${what} from ${bytesAsText(min)} to ${bytesAsText(max)}`, isSwitch: false };
+}
+
+export function boolean(): ValueKind<boolean> {
+  return { schema: z.preprocess(booleanOfText, z.boolean()), expects: "true or false", isSwitch: true };
+}
+
+export function oneOf<const Choice extends string>(...choices: readonly Choice[]): ValueKind<Choice> {
+  return { schema: z.enum(choices), expects: `one of ${choices.join(", ")}`, isSwitch: false };
+}
+
+/** Any text but none at all. `what` says what it is. */
+export function text(what: string): ValueKind<string> {
+  // deno-lint-ignore no-control-regex
+  return { schema: z.string().min(1).regex(/^[^\x00-\x1f\x7f]*$/), expects: what, isSwitch: false };
+}
+
+/** "8 MiB" for a number that is a whole count of a unit, else the plain number. */
+export function bytesAsText(bytes: number): string {
+  for (const [unit, name] of [[1024 ** 3, "GiB"], [1024 ** 2, "MiB"], [1024, "KiB"]] as const) {
+    if (bytes >= unit && bytes % unit === 0) return `${bytes / unit} ${name}`;
+  }
+  return `${bytes}`;
+}
+
+function integerOfText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  return /^[+-]?\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+function bytesOfText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const parts = /^(\d{1,15})(?: ?([kmg]ib))?$/i.exec(value);
+  if (parts === null) return undefined;
+  return Number(parts[1]) * (parts[2] === undefined ? 1 : BYTE_UNITS[parts[2].toLowerCase()]!);
+}
+
+function booleanOfText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const word = value.toLowerCase();
+  if (TRUE_WORDS.includes(word)) return true;
+  return FALSE_WORDS.includes(word) ? false : undefined;
+}
