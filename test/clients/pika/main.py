@@ -1,0 +1,18 @@
+"""A program that tests a broker with pika: takes key=value arguments, prints one JSON object per line."""
+
+import sys
+
+import core
+import restart
+from options import Options, report
+
+SCENARIOS = {"core": core.run, "publish": restart.publish, "drain": restart.drain}
+
+
+def main():
+    options = Options(sys.argv[1:])
+    SCENARIOS[options.scenario](options)
+    report(event="done")
+
+
+main()
