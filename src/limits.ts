@@ -10,7 +10,11 @@ export const TABLE_DEPTH_MAX = 16;
 export const TABLE_ENTRIES_MAX = 65_536;
 /** A short string, bytes of UTF-8 (AMQP 4.2.5.3). */
 export const SHORT_STRING_BYTES_MAX = 255;
-/** What a consumer that does not read its socket may hold in the broker, bytes; deliveries stop at it. */
-export const OUT_PENDING_BYTES_MAX = 256 * 1024;
+/**
+ * What a consumer that does not read its socket may hold in the broker, bytes; deliveries stop at it. One read of a
+ * publisher (256 KiB) becomes about 400 KiB of deliveries of small messages while the last write is still under way: with
+ * less, a consumer that keeps up would be passed over.
+ */
+export const OUT_PENDING_BYTES_MAX = 1024 * 1024;
 /** Segments of transient queues held in memory, bytes, all queues together; beyond it they are unlinked files. */
 export const TRANSIENT_BYTES_IN_MEMORY_MAX = 32 * 1024 * 1024;
