@@ -1,26 +1,32 @@
 // Bytes on their way out of a connection. Owns one growing buffer, which it borrows from a pool while something
 // stands in it, so that an idle connection costs none. Knows nothing of sockets or protocols.
 
-/** Size of pooled buffers, bytes: a write of this size costs little more per byte than a larger one. */
+/** Smallest size of buffers, bytes: a write of this size costs little more per byte than a larger one. */
 export const OUT_BUFFER_BYTES = 64 * 1024;
-/** Buffers that a pool keeps; more are left to the garbage collector. */
-const POOLED_MAX = 64;
+/** Sizes of pooled buffers, bytes. */
+const SIZES: readonly number[] = [OUT_BUFFER_BYTES, 256 * 1024, 1024 * 1024];
+/** Buffers of each size that a pool keeps; more are left to the garbage collector. */
+const POOLED_MAX: readonly number[] = [64, 8, 4];
 
 const EMPTY = new Uint8Array(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer);
 
-/** Buffers of OUT_BUFFER_BYTES that wait for their next use; one pool per runtime instance. */
+/** Buffers that wait for their next use; one pool per runtime instance. */
 export class BufferPool {
-  readonly #free: DataView<ArrayBuffer>[] = [];
+  readonly #free: readonly DataView<ArrayBuffer>[][] = SIZES.map(() => []);
 
-  take(): DataView<ArrayBuffer> {
-    return this.#free.pop() ?? new DataView(new ArrayBuffer(OUT_BUFFER_BYTES));
+  /** A buffer of `count` bytes or more; its contents are left over from earlier use. */
+  take(count: number): DataView<ArrayBuffer> {
+    const index = SIZES.findIndex((size) => size >= count);
+    if (index >= 0) return this.#free[index]!.pop() ?? new DataView(new ArrayBuffer(SIZES[index]!));
+    return new DataView(new ArrayBuffer(2 ** Math.ceil(Math.log2(count))));
   }
 
   give(view: DataView): void {
-    if (view.byteLength === OUT_BUFFER_BYTES && this.#free.length < POOLED_MAX) {
-      this.#free.push(view as DataView<ArrayBuffer>);
-    }
+    const index = SIZES.indexOf(view.byteLength);
+    if (index < 0) return;
+    const free = this.#free[index]!;
+    if (free.length < POOLED_MAX[index]!) free.push(view as DataView<ArrayBuffer>);
   }
 }
 
@@ -84,9 +90,7 @@ export class OutBuffer {
     } else {
       const old = this.bytes;
       const oldView = this.view;
-      let size = Math.max(old.length, OUT_BUFFER_BYTES);
-      while (size < wanted) size *= 2;
-      this.view = size === OUT_BUFFER_BYTES ? this.#pool.take() : new DataView(new ArrayBuffer(size));
+      this.view = this.#pool.take(wanted);
       this.bytes = new Uint8Array(this.view.buffer);
       this.bytes.set(old.subarray(this.start, this.end));
       this.#pool.give(oldView);
@@ -99,7 +103,7 @@ export class OutBuffer {
 
 /** Copies `count` bytes; a loop where that is cheaper than making a view. Hot. */
 export function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, count: number): void {
-  if (count < 48) {
+  if (count < 64) {
     for (let i = 0; i < count; i++) target[to + i] = source[from + i]!;
   } else {
     target.set(from === 0 && count === source.length ? source : source.subarray(from, from + count), to);

@@ -21,21 +21,16 @@ const MARK_1 = 0x9e3779b1 | 0;
 const MARK_2 = 0x85ebca77 | 0;
 const MARK_3 = 0xc2b2ae3d | 0;
 
-/** Up to here four bytes at a time are cheaper than a view for `set`, and make no garbage. */
-const COPY_BYTES_MAX = 96;
-
 /** Ordinary memory under records: bytes and 32-bit words over the same buffer. */
 export class RecordBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly words: Int32Array<ArrayBuffer>;
-  readonly view: DataView<ArrayBuffer>;
 
   /** `size` in bytes, a multiple of 8. */
   constructor(size: number) {
     const buffer = new ArrayBuffer(size);
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
-    this.view = new DataView(buffer);
   }
 }
 
@@ -46,10 +41,7 @@ export function paddedBytes(recordBytes: number): number {
   return (recordBytes + 7) & ~7;
 }
 
-/**
- * Writes the record of `message` at `at`, all but mark and checksum: `sealRecords` adds them. `source` is a view of
- * what route, header and body all lie in, null when they do not lie in one. Hot.
- */
+/** Writes the record of `message` at `at`, all but mark and checksum: `sealRecords` adds them. Hot. */
 export function encodeRecord(
   buffer: RecordBuffer,
   at: number,
@@ -57,7 +49,6 @@ export function encodeRecord(
   recordBytes: number,
   timestampLow: number,
   timestampHigh: number,
-  source: DataView | null,
 ): void {
   const { words } = buffer;
   const word = at >>> 2;
@@ -75,15 +66,9 @@ export function encodeRecord(
   const routeTo = at + RECORD_HEADER_BYTES;
   const headerTo = routeTo + routeBytes;
   const bodyTo = headerTo + headerBytes;
-  if (source !== null) {
-    copyWords(message.route, source, message.routeAt, buffer, routeTo, routeBytes);
-    copyWords(message.header, source, message.headerAt, buffer, headerTo, headerBytes);
-    copyWords(message.body, source, message.bodyAt, buffer, bodyTo, message.bodyBytes);
-  } else {
-    copyBytes(message.route, message.routeAt, buffer.bytes, routeTo, routeBytes);
-    copyBytes(message.header, message.headerAt, buffer.bytes, headerTo, headerBytes);
-    copyBytes(message.body, message.bodyAt, buffer.bytes, bodyTo, message.bodyBytes);
-  }
+  copyBytes(message.route, message.routeAt, buffer.bytes, routeTo, routeBytes);
+  copyBytes(message.header, message.headerAt, buffer.bytes, headerTo, headerBytes);
+  copyBytes(message.body, message.bodyAt, buffer.bytes, bodyTo, message.bodyBytes);
 }
 
 /** Gives every record in [from, to) its mark and checksum. `seed` is that of `from`. Hot. */
@@ -154,27 +139,6 @@ export function bodyBytesAt(words: Int32Array, at: number): number {
 /** Flags of the record at `at`. */
 export function flagsAt(words: Int32Array, at: number): number {
   return words[(at >>> 2) + 5]! & 0xff;
-}
-
-/** Four bytes at a time, the last four over the ones before them: half the cost of a loop over bytes. */
-function copyWords(
-  bytes: Uint8Array,
-  source: DataView,
-  from: number,
-  target: RecordBuffer,
-  to: number,
-  count: number,
-): void {
-  if (count > COPY_BYTES_MAX) {
-    target.bytes.set(bytes.subarray(from, from + count), to);
-  } else if (count >= 4) {
-    const { view } = target;
-    const last = count - 4;
-    for (let i = 0; i < last; i += 4) view.setInt32(to + i, source.getInt32(from + i, true), true);
-    view.setInt32(to + last, source.getInt32(from + last, true), true);
-  } else {
-    for (let i = 0; i < count; i++) target.bytes[to + i] = bytes[from + i]!;
-  }
 }
 
 function markOf(words: Int32Array, word: number, seed: number): number {

@@ -19,26 +19,18 @@ const SEED = 0x7fffffff;
 function encode(buffer: RecordBuffer, at: number, message: Message, whole = false): number {
   const recordBytes = RECORD_HEADER_BYTES + message.routeBytes + message.headerBytes + message.bodyBytes;
   const low = message.timestampMs % 2 ** 32 | 0;
-  encodeRecord(
-    buffer,
-    at,
-    message,
-    recordBytes,
-    low,
-    Math.floor(message.timestampMs / 2 ** 32),
-    whole ? gather(message) : null,
-  );
+  if (whole) gather(message);
+  encodeRecord(buffer, at, message, recordBytes, low, Math.floor(message.timestampMs / 2 ** 32));
   return at + paddedBytes(recordBytes);
 }
 
-function gather(message: Message): DataView {
+function gather(message: Message): void {
   const { route, header, body } = message;
   const bytes = new Uint8Array([9, 9, 9, ...route, 8, ...header, 7, 7, ...body]);
   message.route = message.header = message.body = bytes;
   message.routeAt = 3;
   message.headerAt = 4 + message.routeBytes;
   message.bodyAt = message.headerAt + message.headerBytes + 2;
-  return new DataView(bytes.buffer);
 }
 
 test("a record is as long as what is in it, padded with zeros to 8 bytes", () => {

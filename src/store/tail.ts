@@ -32,9 +32,6 @@ export class Tail {
   /** Records may reach up to here: the buffer's size, or what is left of the segment. 0 without buffer or open file. */
   limit = 0;
   readonly #commit: CommitSink;
-  /** What the last messages of this turn lay in: a chunk of a socket, usually. */
-  #source: Uint8Array | null = null;
-  #sourceView: DataView | null = null;
   #timestampMs = 0;
   #timestampLow = 0;
   #timestampHigh = 0;
@@ -54,13 +51,7 @@ export class Tail {
   put(message: Message, recordBytes: number, padded: number): number {
     const at = this.end;
     if (message.timestampMs !== this.#timestampMs) this.#setTime(message.timestampMs);
-    const { body } = message;
-    let source: DataView | null = null;
-    if (body === message.header && body === message.route) {
-      if (body !== this.#source) this.#look(body);
-      source = this.#sourceView;
-    }
-    encodeRecord(this.buffer, at, message, recordBytes, this.#timestampLow, this.#timestampHigh, source);
+    encodeRecord(this.buffer, at, message, recordBytes, this.#timestampLow, this.#timestampHigh);
     this.end = at + padded;
     return this.base + at;
   }
@@ -87,8 +78,6 @@ export class Tail {
   /** Brings what is new in the buffer to the file. */
   write(): void {
     const { segment, written, end } = this;
-    this.#source = null;
-    this.#sourceView = null;
     if (segment === null || written === end) return;
     const file = segment.file!;
     const from = this.base + written;
@@ -149,11 +138,6 @@ export class Tail {
     const old = this.buffer;
     this.buffer = new RecordBuffer((size + 7) & ~7);
     this.buffer.bytes.set(old.bytes.subarray(0, this.end));
-  }
-
-  #look(source: Uint8Array): void {
-    this.#source = source;
-    this.#sourceView = new DataView(source.buffer, source.byteOffset, source.byteLength);
   }
 
   #setTime(timestampMs: number): void {
