@@ -7,7 +7,14 @@ import type { VirtualHost } from "../core/virtual_host.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { HANDSHAKE_MS_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
-import { FRAME_HEARTBEAT, FRAME_METHOD, FrameReader, type FrameSink, writeHeartbeat } from "../wire/amqp_frame.ts";
+import {
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  FRAME_OVERHEAD_BYTES,
+  FrameReader,
+  type FrameSink,
+  writeHeartbeat,
+} from "../wire/amqp_frame.ts";
 import {
   decodeMethod,
   METHOD_BASIC_ACK,
@@ -101,6 +108,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   onData(chunk: Uint8Array): void {
     this.#heard = true;
     this.services.clock.refresh();
+    // A turn ends for every chunk, whatever stands in it: what is to be written and synced must not wait for the next.
+    this.services.turn.schedule();
     const handshake = this.#handshake;
     if (handshake !== null && !handshake.started) {
       chunk = handshake.protocolHeader(chunk);
@@ -246,9 +255,12 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
-  /** Frames the client may send from tune-ok on. */
+  /**
+   * Frames the client may send from tune-ok on. As with RabbitMQ their payload may be as large as a whole frame should
+   * be: quite some clients (rabbitmq-client is one) count without the overhead.
+   */
   acceptFrames(frameBytesMax: number): void {
-    this.#reader.frameBytesMax = frameBytesMax;
+    this.#reader.frameBytesMax = frameBytesMax + FRAME_OVERHEAD_BYTES;
   }
 
   forget(channel: Channel): void {
@@ -308,6 +320,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   onClose(error: Error | null): void {
     this.gone = true;
     this.services.clock.refresh();
+    this.services.turn.schedule();
     this.#release();
     if (error !== null) this.services.log.debug(`${this.peer}: ${error.message}`);
     else if (this.#opened !== null) this.services.log.info(`${this.peer} disconnected`);

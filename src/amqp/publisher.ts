@@ -4,13 +4,14 @@
 import type { Queue } from "../core/queue.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { copyBytes } from "../lib/out_buffer.ts";
-import { Message, MESSAGE_PERSISTENT } from "../store/message.ts";
+import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import {
   checkProperties,
   CLASS_BASIC,
   HEADER_PREFIX_BYTES,
   isPersistent,
   propertiesFlags,
+  PROPERTY_EXPIRATION,
   readBodySize,
 } from "../wire/amqp_properties.ts";
 import { AmqpError } from "./errors.ts";
@@ -104,7 +105,10 @@ export class Publisher {
       throw new AmqpError(406, `message size ${bodySize} is larger than configured max size ${messageBytesMax}`);
     }
     const flags = propertiesFlags(bytes, headerAt) & RARE_PROPERTIES;
-    if (flags !== 0) this.#host.checkRare(flags, bytes, headerAt, headerBytes);
+    if (flags !== 0) {
+      this.#host.checkRare(flags, bytes, headerAt, headerBytes);
+      if ((flags & PROPERTY_EXPIRATION) !== 0) message.flags |= MESSAGE_EXPIRES;
+    }
     this.#bodySize = bodySize;
     this.#received = 0;
     this.state = EXPECTS_BODY;
@@ -160,7 +164,7 @@ export class Publisher {
     } else {
       for (let i = 0; i < queues.length; i++) queues[i]!.publish(message);
     }
-    host.published(this.#anyDurable && message.flags !== 0);
+    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0);
   }
 
   #routeIsCached(): boolean {

@@ -1,5 +1,6 @@
 // Message properties that mean something to the broker. They are rare, so they are decoded only when their flag is set.
 
+import { readExpirationMs } from "../core/expiration.ts";
 import { decodeHeader, PROPERTY_EXPIRATION, PROPERTY_HEADERS, PROPERTY_USER_ID } from "../wire/amqp_properties.ts";
 import { AmqpError } from "./errors.ts";
 
@@ -8,7 +9,7 @@ export const RARE_PROPERTIES = PROPERTY_HEADERS | PROPERTY_EXPIRATION | PROPERTY
 
 const CC = 0x4343;
 
-/** Refuses what a client may not claim (user-id), and what is not there yet (expiration, CC, BCC). */
+/** Refuses what a client may not claim (user-id), what means nothing (expiration), and what is not there yet (CC, BCC). */
 export function checkRareProperties(
   userName: string,
   flags: number,
@@ -16,7 +17,10 @@ export function checkRareProperties(
   at: number,
   size: number,
 ): void {
-  if ((flags & PROPERTY_EXPIRATION) !== 0) throw new AmqpError(540, "message property 'expiration'");
+  if ((flags & PROPERTY_EXPIRATION) !== 0 && readExpirationMs(bytes, at) === null) {
+    const { expiration } = decodeHeader(bytes, at, size);
+    throw new AmqpError(406, `invalid expiration '${expiration}': expected milliseconds from 0 to 4294967295`);
+  }
   if ((flags & PROPERTY_USER_ID) !== 0) {
     const { userId } = decodeHeader(bytes, at, size);
     if (userId !== userName) {

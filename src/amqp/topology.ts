@@ -67,6 +67,9 @@ const PLANNED_ARGUMENTS = [
   "x-stream-max-segment-size-bytes",
 ];
 
+/** No queue, but a way for replies that RabbitMQ's clients ask for under this name. */
+const DIRECT_REPLY_TO = "amq.rabbitmq.reply-to";
+
 /** `prefix` and 128 random bits, as a name that no client will guess. */
 export function generatedName(prefix: string): string {
   return prefix + randomBytes(16).toString("base64url");
@@ -74,6 +77,7 @@ export function generatedName(prefix: string): string {
 
 /** The queue that a method names, where an empty name is the one declared last on the channel. */
 export function usableQueue(channel: Channel, name: string): Queue {
+  if (name === DIRECT_REPLY_TO) throw new Refusal("not-implemented", `direct reply-to, queue '${name}'`);
   return channel.vhost.usableQueue(resolveQueueName(channel, name), channel.connection);
 }
 
@@ -169,7 +173,7 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
   channel.replyWhenDurable(changed, (out) =>
     writeQueueDeclareOk(out, channel.number, {
       queue: queue.name,
-      messageCount: queue.store.readyCount,
+      messageCount: queue.messageCount,
       consumerCount: queue.consumers.length,
     }));
 }

@@ -2,10 +2,11 @@
 // takes deliveries.
 
 import type { Message as MessageType } from "../store/message.ts";
-import { Message } from "../store/message.ts";
+import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import type { QueueStore } from "../store/queue_store.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
+import { isExpired } from "./expiration.ts";
 import { Refusal } from "./refusal.ts";
 import type { Servable, Turn } from "./turn.ts";
 
@@ -96,7 +97,8 @@ export class Queue implements Servable {
       const consumer = this.#readyConsumer();
       if (consumer === null || !store.next(message)) return false;
       bytes -= message.recordBytes;
-      consumer.deliver(message);
+      if ((message.flags & MESSAGE_EXPIRES) !== 0 && isExpired(message, Date.now())) this.#drop(message);
+      else consumer.deliver(message);
     }
     return false;
   }
@@ -119,8 +121,32 @@ export class Queue implements Servable {
 
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
   get(): MessageType | null {
-    this.warm = true;
+    this.dropExpired();
     return this.store.next(this.#message) ? this.#message : null;
+  }
+
+  /** Messages that are ready. */
+  get messageCount(): number {
+    this.dropExpired();
+    return this.store.readyCount;
+  }
+
+  /**
+   * Settles the expired messages at the head. Those behind one that lives wait for their turn to be delivered: as with
+   * RabbitMQ they go when they come to the head.
+   */
+  dropExpired(): void {
+    this.warm = true;
+    const { store } = this;
+    const message = this.#message;
+    const nowMs = Date.now();
+    while (store.peek(message) && (message.flags & MESSAGE_EXPIRES) !== 0 && isExpired(message, nowMs)) {
+      if (store.next(message)) this.#drop(message);
+    }
+  }
+
+  #drop(message: MessageType): void {
+    this.settle(message.position, message.recordBytes, message.bodyBytes);
   }
 
   /** Hot. */

@@ -22,7 +22,7 @@ export class TopicTree<T> {
   /** Adds `value` under a pattern of words between dots, where `*` is one word and `#` any number. */
   add(pattern: string, value: T): void {
     let node = this.#root;
-    for (const word of pattern.split(".")) {
+    for (const word of wordsOf(pattern)) {
       let child = node.children.get(word);
       if (child === undefined) node.children.set(word, child = new Node(word === "#"));
       node = child;
@@ -32,7 +32,7 @@ export class TopicTree<T> {
 
   /** Removes one `value` under `pattern` and the nodes that nothing needs any more; false when it is not there. */
   remove(pattern: string, value: T): boolean {
-    const words = pattern.split(".");
+    const words = wordsOf(pattern);
     const path = [this.#root];
     for (const word of words) {
       const child = path.at(-1)!.children.get(word);
@@ -56,7 +56,7 @@ export class TopicTree<T> {
     const walk = ++this.#walk;
     let active: Node<T>[] = [];
     enter(this.#root, active, walk, 0);
-    const words = topic.split(".");
+    const words = wordsOf(topic);
     for (let index = 0; index < words.length; index++) {
       const next: Node<T>[] = [];
       const word = words[index]!;
@@ -74,6 +74,11 @@ export class TopicTree<T> {
       for (const value of node.values) visit(value);
     }
   }
+}
+
+/** An empty key has no words, not an empty one: `*` does not match it. */
+function wordsOf(key: string): string[] {
+  return key === "" ? [] : key.split(".");
 }
 
 /** Makes `node` active after `depth` words, and its `#` child too, which may stand for no word at all. */

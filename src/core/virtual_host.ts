@@ -179,10 +179,10 @@ export class VirtualHost {
     if (conditions.ifUnused && queue.consumers.length > 0) {
       throw new Refusal("precondition-failed", `${this.queueText(queue.name)} in use`);
     }
-    if (conditions.ifEmpty && queue.store.readyCount > 0) {
+    if (conditions.ifEmpty && queue.messageCount > 0) {
       throw new Refusal("precondition-failed", `${this.queueText(queue.name)} not empty`);
     }
-    const count = queue.store.readyCount;
+    const count = queue.messageCount;
     return { count, durable: this.removeQueue(queue) };
   }
 

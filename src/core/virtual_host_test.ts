@@ -2,7 +2,7 @@ import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import { GroupCommit } from "../store/group_commit.ts";
-import { Message } from "../store/message.ts";
+import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
 import { type ArgumentValue, NO_ARGUMENTS } from "./arguments.ts";
 import { DefinitionsReplay, type Entry } from "./definitions.ts";
@@ -60,6 +60,33 @@ function message(text: string): Message {
   message.body = new TextEncoder().encode(text);
   message.bodyBytes = message.body.length;
   return message;
+}
+
+/** Taken in `ageMs` ago, to live for `expiration` ms. */
+function expiring(text: string, expiration: string, ageMs: number): Message {
+  const whole = message(text);
+  whole.header = new Uint8Array([
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    1,
+    0,
+    expiration.length,
+    ...new TextEncoder().encode(expiration),
+  ]);
+  whole.headerBytes = whole.header.length;
+  whole.flags = MESSAGE_EXPIRES;
+  whole.timestampMs = Date.now() - ageMs;
+  return whole;
+}
+
+function textOf(message: Message | null): string | null {
+  return message && new TextDecoder().decode(message.body.subarray(message.bodyAt, message.bodyAt + message.bodyBytes));
 }
 
 /** A consumer that takes `room` messages and settles none. */
@@ -215,6 +242,27 @@ test("consumers take turns, and who has no room is passed over (behaviours 42)",
   for (let i = 1; i <= 7; i++) a.publish(message(`${i}`));
   await Promise.resolve();
   assert.deepEqual([one.taken, two.taken, three.taken], [["1", "4", "6"], ["2"], ["3", "5", "7"]]);
+});
+
+test("a message past its expiration is neither counted, got nor delivered once it is at the head", async () => {
+  const { queue } = setUp();
+  const a = queue("a");
+  for (const [name, expiration, ageMs] of [["1", "500", 1000], ["2", "60000", 1000], ["3", "0", 1000]] as const) {
+    a.publish(expiring(name, expiration, ageMs));
+  }
+  a.publish(message("4"));
+  assert.equal(a.messageCount, 3, "behind one that lives it waits for its turn");
+  assert.equal(textOf(a.get()), "2");
+  assert.equal(textOf(a.get()), "4");
+  assert.equal(a.get(), null);
+  assert.equal(a.store.unackedCount, 2, "what has expired is settled");
+  const b = queue("b");
+  const consumer = new Taker();
+  b.addConsumer(consumer, "");
+  for (const [name, ageMs] of [["old", 1000], ["new", -1000]] as const) b.publish(expiring(name, "0", ageMs));
+  await Promise.resolve();
+  assert.deepEqual(consumer.taken, ["new"]);
+  assert.equal(b.store.unackedCount, 1);
 });
 
 test("what is requeued comes again first, in its order, flagged", async () => {

@@ -5,6 +5,8 @@ const EMPTY = new Uint8Array(0);
 
 /** The bits of `flags`, as stored in a record. */
 export const MESSAGE_PERSISTENT = 0x01;
+/** Its header has the property `expiration`. */
+export const MESSAGE_EXPIRES = 0x02;
 
 export class Message {
   /** When the broker took it in, milliseconds since 1970. */
