@@ -132,7 +132,8 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 function get(channel: Channel, method: BasicGet): void {
   const queue = usableQueue(channel, method.queue);
   channel.reply((out) => {
-    const message = queue.gone ? null : queue.get();
+    // Queue or channel may have gone while earlier replies waited for the disk.
+    const message = queue.gone || channel.released ? null : queue.get();
     if (message === null) return writeBasicGetEmpty(out, channel.number);
     const [exchange, routingKey] = routeTexts(message);
     const { redelivered, position, recordBytes, bodyBytes } = message;

@@ -48,8 +48,10 @@ export class Channel implements PublisherHost {
   channelPrefetch = 0;
   /** Delivered by consumers with acknowledgements and not settled: what `channelPrefetch` bounds. */
   #unsettledCount = 0;
-  /** We have sent channel.close and wait for close-ok. */
+  /** We have sent channel.close and wait for close-ok, or owe the peer one. */
   #closing = false;
+  /** The peer has sent channel.close. */
+  #peerClosed = false;
   #closed = false;
   #deliveryTag = 0;
   /** The method in work, for close. */
@@ -100,10 +102,7 @@ export class Channel implements PublisherHost {
     }
     const method = decodeMethod(bytes, at, size);
     if (method.kind === METHOD_CHANNEL_CLOSE) {
-      this.release();
-      writeChannelCloseOk(this.connection.conn.out, this.number);
-      this.connection.touch();
-      this.connection.forget(this);
+      this.#answerClose();
     } else {
       handleMethod(this, method);
     }
@@ -111,11 +110,20 @@ export class Channel implements PublisherHost {
 
   /** After our channel.close everything is ignored until the peer has seen it. */
   #methodWhileClosing(id: number): void {
-    if (id === METHOD_CHANNEL_CLOSE) {
-      writeChannelCloseOk(this.connection.conn.out, this.number);
-      this.connection.touch();
-    }
-    if (id === METHOD_CHANNEL_CLOSE || id === METHOD_CHANNEL_CLOSE_OK) this.connection.forget(this);
+    if (this.#peerClosed) return;
+    if (id === METHOD_CHANNEL_CLOSE) this.#answerClose();
+    else if (id === METHOD_CHANNEL_CLOSE_OK) this.connection.forget(this);
+  }
+
+  /** close-ok comes behind the replies that the peer still waits for. */
+  #answerClose(): void {
+    this.release();
+    this.#closing = true;
+    this.#peerClosed = true;
+    this.reply((out) => {
+      writeChannelCloseOk(out, this.number);
+      this.connection.forget(this);
+    });
   }
 
   /** The chunk that is being read ends: nothing may refer to it any more. */
@@ -158,8 +166,15 @@ export class Channel implements PublisherHost {
     }
   }
 
-  get closing(): boolean {
-    return this.#closing;
+  /** The connection ends: nobody waits for replies any more. */
+  abandon(): void {
+    this.release();
+    this.#replies = [];
+  }
+
+  /** It holds nothing any more, and may not be given anything. */
+  get released(): boolean {
+    return this.#closed;
   }
 
   /** The method in work: class and method number for connection.close. */

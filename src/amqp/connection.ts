@@ -1,7 +1,6 @@
 // One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
-import type { Queue } from "../core/queue.ts";
 import type { User } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
@@ -25,6 +24,7 @@ import {
   METHOD_CHANNEL_OPEN,
   METHOD_CONNECTION_CLOSE,
   METHOD_CONNECTION_CLOSE_OK,
+  METHOD_CONNECTION_UPDATE_SECRET,
   METHOD_NAMES,
   writeChannelCloseOk,
   writeChannelOpenOk,
@@ -52,8 +52,6 @@ export interface Opened {
 export class AmqpConnection implements ConnHandler, FrameSink {
   readonly conn: Conn;
   readonly services: AmqpServices;
-  /** Exclusive queues: they go with the connection. */
-  readonly owned = new Set<Queue>();
   /** Largest frame we send, with its overhead. */
   frameBytesMax = 0;
   /** The socket is gone. */
@@ -71,6 +69,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #sendQueued = false;
   /** A consumer was held back because too much is pending. */
   #starved = false;
+  /** We do not read, because the peer does not read what it asked for. */
+  #held = false;
   /** Monotonic, milliseconds. */
   readonly #acceptedMs: number;
   #heardMs: number;
@@ -116,7 +116,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       if (chunk.length === 0) return;
     }
     this.#read(() => this.#reader.push(chunk));
-    while (this.#reader.stopped && !this.gone) this.#read(() => this.#reader.resume());
+    this.#readOn();
+  }
+
+  #readOn(): void {
+    while (this.#reader.stopped && !this.gone && !this.#held) this.#read(() => this.#reader.resume());
   }
 
   #read(step: () => void): void {
@@ -131,28 +135,40 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Hot. */
   frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.gone) return true;
+    this.#handle(type, number, bytes, at, size);
+    return this.conn.out.length < OUT_PENDING_BYTES_MAX || !this.#holdBack();
+  }
+
+  /**
+   * A peer that asks without reading the answers (basic.get, returned messages) is not read either, so that it cannot
+   * make us hold more than it could make the kernel hold. True when that is so now.
+   */
+  #holdBack(): boolean {
+    this.#sendAhead();
+    if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
+    this.#held = true;
+    this.conn.pause();
+    return true;
+  }
+
+  /** Hot. */
+  #handle(type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
     if (type === FRAME_HEARTBEAT) {
       if (number !== 0) throw new AmqpError(505, `expected heartbeat on channel 0, found it on channel ${number}`);
-      return true;
+      return;
     }
     let channel = this.#channel;
     if (channel !== null && channel.number === number && !this.#closing) {
-      channel.frame(type, bytes, at, size);
-      return true;
+      return channel.frame(type, bytes, at, size);
     }
     if (number === 0 || this.#closing || this.#opened === null) {
       this.#channel = null;
-      this.#onChannelZero(type, number, bytes, at, size);
-      return true;
+      return this.#onChannelZero(type, number, bytes, at, size);
     }
     channel = this.#channels.get(number) ?? null;
-    if (channel === null) {
-      this.#withoutChannel(this.#opened, type, number, bytes, at, size);
-    } else {
-      this.#channel = channel;
-      channel.frame(type, bytes, at, size);
-    }
-    return true;
+    this.#channel = channel;
+    if (channel === null) this.#withoutChannel(this.#opened, type, number, bytes, at, size);
+    else channel.frame(type, bytes, at, size);
   }
 
   #onChannelZero(type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
@@ -168,7 +184,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (method.kind === METHOD_CONNECTION_CLOSE) return this.#closeOk();
     if (this.#handshake !== null) return this.#handshake.method(method);
     throw new AmqpError(
-      method.kind >>> 16 === 10 ? 540 : 503,
+      method.kind === METHOD_CONNECTION_UPDATE_SECRET ? 540 : 503,
       `${METHOD_NAMES.get(method.kind)} is not expected on channel 0 of an open connection`,
     );
   }
@@ -233,16 +249,33 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   writable(): boolean {
     if (this.gone || this.#closing) return false;
     if (this.conn.out.length < OUT_BUFFER_BYTES) return true;
-    this.conn.flush();
+    this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return true;
     this.#starved = true;
     return false;
   }
 
+  /**
+   * Sends in the middle of a turn. What a client sees is never ahead of the files: the deliveries are noted as such, the
+   * acknowledgements that made room for them are written.
+   */
+  #sendAhead(): void {
+    this.services.commit.flush();
+    this.conn.flush();
+  }
+
   onDrain(): void {
-    if (!this.#starved) return;
-    this.#starved = false;
-    for (const channel of this.#channels.values()) channel.wakeConsumers();
+    if (this.#starved) {
+      this.#starved = false;
+      for (const channel of this.#channels.values()) channel.wakeConsumers();
+    }
+    if (this.#held) {
+      this.#held = false;
+      this.conn.resume();
+      this.services.clock.refresh();
+      this.services.turn.schedule();
+      this.#readOn();
+    }
   }
 
   // Opening and ending
@@ -277,7 +310,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.services.log.warn(`${this.peer} channel ${channel.number}: ${refused.replyText}`);
       channel.fail(refused);
     } else {
-      this.fail(refused, channel?.methodId ?? 0);
+      this.fail(refused, this.#reader.broken ? 0 : channel?.methodId ?? 0);
     }
   }
 
@@ -297,24 +330,29 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    // Without an open connection there is no close handshake to wait for.
-    if (this.#opened === null) this.conn.close();
+    // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
+    if (this.#opened === null || this.#reader.broken) this.conn.close();
+  }
+
+  /** Ends the connection without a word. */
+  hangUp(): void {
+    this.#closing = true;
+    this.#closingMs = performance.now();
+    this.conn.close();
   }
 
   #closeOk(): void {
     this.#release();
-    this.#closing = true;
     writeConnectionCloseOk(this.conn.out, 0);
-    this.conn.close();
+    this.hangUp();
   }
 
   /** Gives back everything the connection holds. Idempotent. */
   #release(): void {
-    for (const channel of this.#channels.values()) channel.release();
+    for (const channel of this.#channels.values()) channel.abandon();
     this.#channels.clear();
     this.#channel = null;
-    this.#opened?.vhost.removeOwned(this.owned);
-    this.owned.clear();
+    this.#opened?.vhost.removeOwned(this);
   }
 
   onClose(error: Error | null): void {

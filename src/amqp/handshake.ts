@@ -101,7 +101,7 @@ export class Handshake {
   #startOk(method: ConnectionStartOk): void {
     this.#capabilities = capabilitiesOf(method.clientProperties);
     if (method.mechanism !== "PLAIN") {
-      throw new AmqpError(403, `expected mechanism ${MECHANISMS}, found '${method.mechanism}'`);
+      throw new AmqpError(503, `expected authentication mechanism ${MECHANISMS}, found '${method.mechanism}'`);
     }
     const { services, conn } = this.#connection;
     const [, name, password] = plainParts(method.response);
@@ -114,9 +114,9 @@ export class Handshake {
   }
 
   #refuseLogin(name: string): void {
-    const { conn, services } = this.#connection;
+    const { services } = this.#connection;
     services.log.warn(`${this.#connection.peer}: login of '${name}' refused`);
-    if (!this.#capabilities.has("authentication_failure_close")) return conn.close();
+    if (!this.#capabilities.has("authentication_failure_close")) return this.#connection.hangUp();
     throw new AmqpError(
       403,
       "Login was refused using authentication mechanism PLAIN. For details see the broker logfile.",

@@ -116,6 +116,7 @@ export function handleExchange(channel: Channel, method: TopologyMethod): void {
 function declareExchange(channel: Channel, method: ExchangeDeclare): void {
   const { exchange: name, durable, autoDelete, internal } = method;
   let changed = false;
+  if (name === "") throw new Refusal("access-refused", "operation not permitted on the default exchange");
   if (method.passive) {
     channel.vhost.exchange(name);
   } else {
@@ -134,7 +135,8 @@ export function handleQueue(channel: Channel, method: TopologyMethod): void {
       return bindQueue(channel, method);
     case METHOD_QUEUE_UNBIND: {
       const queue = usableQueue(channel, method.queue);
-      const changed = channel.vhost.unbind(method.exchange, queue, method.routingKey, fromTable(method.arguments));
+      const args = fromTable(method.arguments);
+      const changed = channel.vhost.unbind(method.exchange, queue, bindingKey(method, queue), args);
       return channel.replyWhenDurable(changed, (out) => writeQueueUnbindOk(out, channel.number));
     }
     case METHOD_QUEUE_PURGE: {
@@ -166,7 +168,6 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
     const declared = vhost.declareQueue(name, { durable, exclusive, autoDelete, args }, connection);
     queue = declared.queue;
     changed = declared.durable;
-    if (queue.owner === connection) connection.owned.add(queue);
   }
   channel.lastQueue = queue.name;
   if (method.noWait) return;
@@ -189,11 +190,14 @@ function refusePlanned(args: ReturnType<typeof fromTable>): void {
 
 function bindQueue(channel: Channel, method: QueueBind): void {
   const queue = usableQueue(channel, method.queue);
-  // An empty key with an empty queue name stands for the queue's name (AMQP 1.7.2.3).
-  const routingKey = method.queue === "" && method.routingKey === "" ? queue.name : method.routingKey;
-  const changed = channel.vhost.bind(method.exchange, queue, routingKey, fromTable(method.arguments));
+  const changed = channel.vhost.bind(method.exchange, queue, bindingKey(method, queue), fromTable(method.arguments));
   if (method.noWait) return;
   channel.replyWhenDurable(changed, (out) => writeQueueBindOk(out, channel.number));
+}
+
+/** An empty key with an empty queue name stands for the queue's name (AMQP 1.7.2.3). */
+function bindingKey(method: QueueBind | QueueUnbind, queue: Queue): string {
+  return method.queue === "" && method.routingKey === "" ? queue.name : method.routingKey;
 }
 
 /** A queue that is not there is deleted already, as RabbitMQ has it. */
@@ -203,7 +207,6 @@ function deleteQueue(channel: Channel, method: QueueDelete): void {
   if (channel.vhost.queues.has(name)) {
     const queue = channel.vhost.usableQueue(name, channel.connection);
     deleted = channel.vhost.deleteQueue(queue, method);
-    channel.connection.owned.delete(queue);
   }
   if (method.noWait) return;
   channel.replyWhenDurable(

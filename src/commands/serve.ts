@@ -11,6 +11,8 @@ import { fail } from "./failure.ts";
 import { configOfCommand } from "./settings.ts";
 import { Signals } from "./signals.ts";
 
+const KEEP_ALIVE_MS = 2 ** 30;
+
 /** Resolves when the broker serves; the process then lives until a signal or a fault. */
 export async function serve(command: Command): Promise<void> {
   const config = configOfCommand(command);
@@ -38,6 +40,8 @@ export async function serve(command: Command): Promise<void> {
     fail(error, withStack);
   }
   signals.serving();
+  // Neither a listener that is off nor a signal to come keeps a process alive.
+  setInterval(() => {}, KEEP_ALIVE_MS);
   if (!config.sync && !config.memory) log.warn("sync is off: what is confirmed may be lost when the power goes");
   writeSync(1, readyLine(broker.listeners));
 }

@@ -90,12 +90,21 @@ export class Exchange {
    * routing, so that exchanges bound in a circle are entered once.
    */
   route(routingKey: string, into: Set<Queue>, routing: number): void {
-    if (this.#seenRoute === routing) return;
     this.#seenRoute = routing;
+    // A list that grows while it is walked: a chain of exchanges may be longer than the stack is deep.
+    const entered: Exchange[] = [this];
     const follow = ({ destination }: Binding): void => {
-      if (destination.kind === "queue") into.add(destination);
-      else destination.route(routingKey, into, routing);
+      if (destination.kind === "queue") {
+        into.add(destination);
+      } else if (destination.#seenRoute !== routing) {
+        destination.#seenRoute = routing;
+        entered.push(destination);
+      }
     };
+    for (const exchange of entered) exchange.#follow(routingKey, follow);
+  }
+
+  #follow(routingKey: string, follow: (binding: Binding) => void): void {
     if (this.type === "fanout") {
       for (const bindings of this.#byKey.values()) bindings.forEach(follow);
     } else if (this.#topics !== null) {

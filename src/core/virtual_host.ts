@@ -54,6 +54,8 @@ export class VirtualHost {
   readonly #services: VirtualHostServices;
   #routing = 0;
   readonly #found = new Set<Queue>();
+  /** The exclusive queues of each connection that has some: they go with it. */
+  readonly #owned = new Map<Owner, Set<Queue>>();
   #coolNext: Queue[] = [];
 
   constructor(name: string, services: VirtualHostServices) {
@@ -96,7 +98,7 @@ export class VirtualHost {
     if (type === undefined) this.#refuseType(declaration.type);
     const present = this.exchanges.get(name);
     if (present !== undefined) {
-      this.#expectSame(`${this.#exchangeText(name)}`, present, { ...declaration, exclusive: undefined });
+      this.#expectSame(`${this.#exchangeText(name)}`, present, declaration);
       return false;
     }
     if (name.startsWith("amq.")) {
@@ -128,14 +130,21 @@ export class VirtualHost {
   }
 
   #removeExchange(exchange: Exchange): boolean {
-    if (this.exchanges.get(exchange.name) !== exchange) return false;
-    this.exchanges.delete(exchange.name);
+    // Each may take auto-delete exchanges with it: a list, since a chain of them may be longer than the stack is deep.
+    const doomed = new Set([exchange]);
+    for (const { name } of doomed) this.#takeExchangeOut(name, doomed);
+    return exchange.durable;
+  }
+
+  #takeExchangeOut(name: string, doomed: Set<Exchange>): void {
+    const exchange = this.exchanges.get(name);
+    if (exchange === undefined) return;
+    this.exchanges.delete(name);
     this.revision++;
     for (const binding of [...exchange.bindings()]) exchange.unbind(binding);
-    this.#unbindAllOf(exchange);
-    if (!exchange.durable) return false;
-    this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name: exchange.name });
-    return true;
+    this.#unbindAllOf(exchange, doomed);
+    if (!exchange.durable) return;
+    this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name });
   }
 
   // Queues
@@ -149,15 +158,7 @@ export class VirtualHost {
   /** The queue, if it is there and `owner` may use it. */
   usableQueue(name: string, owner: Owner): Queue {
     const queue = this.queue(name);
-    if (queue.owner !== null && queue.owner !== owner) {
-      throw new Refusal(
-        "resource-locked",
-        `cannot obtain exclusive access to locked ${
-          this.queueText(name)
-        }. It could be originally declared on another ` +
-          `connection or the exclusive property value does not match that of the original declaration.`,
-      );
-    }
+    if (queue.owner !== null && queue.owner !== owner) this.#refuseLocked(name);
     return queue;
   }
 
@@ -165,10 +166,12 @@ export class VirtualHost {
   declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: Queue; durable: boolean } {
     if (this.queues.has(name)) {
       const queue = this.usableQueue(name, owner);
-      this.#expectSame(this.queueText(name), { ...queue, exclusive: queue.owner !== null }, declaration);
+      if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
+      this.#expectSame(this.queueText(name), queue, declaration);
       return { queue, durable: false };
     }
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
+    if (queue.owner !== null) this.#own(queue.owner, queue);
     if (!this.#logged(queue)) return { queue, durable: false };
     this.#services.definitions.append(queueEntry(this.name, queue));
     return { queue, durable: true };
@@ -191,7 +194,10 @@ export class VirtualHost {
     queue.gone = true;
     this.queues.delete(queue.name);
     this.revision++;
-    this.#unbindAllOf(queue);
+    if (queue.owner !== null) this.#disown(queue.owner, queue);
+    const emptied = new Set<Exchange>();
+    this.#unbindAllOf(queue, emptied);
+    for (const exchange of emptied) this.#removeExchange(exchange);
     const consumers = queue.consumers.splice(0);
     for (const consumer of consumers) consumer.cancelled();
     const logged = this.#logged(queue);
@@ -207,8 +213,20 @@ export class VirtualHost {
   }
 
   /** Removes the exclusive queues of a connection that ended. */
-  removeOwned(queues: Iterable<Queue>): void {
-    for (const queue of queues) this.removeQueue(queue);
+  removeOwned(owner: Owner): void {
+    for (const queue of this.#owned.get(owner) ?? []) this.removeQueue(queue);
+  }
+
+  #own(owner: Owner, queue: Queue): void {
+    const queues = this.#owned.get(owner);
+    if (queues === undefined) this.#owned.set(owner, new Set([queue]));
+    else queues.add(queue);
+  }
+
+  #disown(owner: Owner, queue: Queue): void {
+    const queues = this.#owned.get(owner);
+    queues?.delete(queue);
+    if (queues?.size === 0) this.#owned.delete(owner);
   }
 
   // Bindings
@@ -242,10 +260,11 @@ export class VirtualHost {
     return this.exchange(name);
   }
 
-  #unbindAllOf(destination: Destination): void {
+  /** Puts the auto-delete exchanges that lose their last binding by it into `emptied`. */
+  #unbindAllOf(destination: Destination, emptied: Set<Exchange>): void {
     for (const binding of [...destination.boundFrom]) {
       binding.source.unbind(binding);
-      if (binding.source.autoDelete && binding.source.bindingCount === 0) this.#removeExchange(binding.source);
+      if (binding.source.autoDelete && binding.source.bindingCount === 0) emptied.add(binding.source);
     }
   }
 
@@ -319,6 +338,14 @@ export class VirtualHost {
     return queue.durable && queue.owner === null;
   }
 
+  #refuseLocked(name: string): never {
+    throw new Refusal(
+      "resource-locked",
+      `cannot obtain exclusive access to locked ${this.queueText(name)}. It could be originally declared on another ` +
+        `connection or the exclusive property value does not match that of the original declaration.`,
+    );
+  }
+
   #refuseType(type: string): never {
     const planned = ["headers", "x-consistent-hash", "x-delayed-message"];
     if (planned.includes(type)) throw new Refusal("not-implemented", `exchange type '${type}'`);
@@ -338,7 +365,8 @@ export class VirtualHost {
       if (was !== undefined && is !== undefined && was !== is) differ(name, `'${is}'`, `'${was}'`);
     }
     for (const key of new Set([...current.args.keys(), ...received.args.keys()])) {
-      const [was, is] = [current.args.get(key), received.args.get(key)];
+      const fallback = ARGUMENT_DEFAULTS.get(key);
+      const [was, is] = [current.args.get(key) ?? fallback, received.args.get(key) ?? fallback];
       if (!argumentsEqual(was as ArgumentValue, is as ArgumentValue)) {
         differ(key, describeArgument(is), describeArgument(was));
       }
@@ -346,10 +374,12 @@ export class VirtualHost {
   }
 }
 
+/** What an argument means where it is left out. */
+const ARGUMENT_DEFAULTS: Arguments = new Map([["x-queue-type", "classic"]]);
+
 interface Comparable {
   readonly type?: string | undefined;
   readonly durable: boolean;
-  readonly exclusive?: boolean | undefined;
   readonly autoDelete: boolean;
   readonly internal?: boolean | undefined;
   readonly args: Arguments;
@@ -358,7 +388,6 @@ interface Comparable {
 const COMPARED = [
   ["type", "type"],
   ["durable", "durable"],
-  ["exclusive", "exclusive"],
   ["auto_delete", "autoDelete"],
   ["internal", "internal"],
 ] as const;

@@ -168,6 +168,8 @@ class BunConn implements Conn {
   }
 
   opened(accept: Accept): void {
+    // The peer was gone before its addresses could be asked for.
+    if (this.remote.host === undefined) return this.abort();
     try {
       this.handler = accept(this);
     } catch (error) {

@@ -88,6 +88,8 @@ async function acceptAll(listener: Deno.TcpListener, pool: BufferPool, accept: A
       }
     } catch (error) {
       if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+      // A peer that was gone before it was accepted: who does that again and again must not hold up the others.
+      if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
       await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
     }
   }

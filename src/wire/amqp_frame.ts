@@ -81,6 +81,11 @@ export class FrameReader {
     return this.#stopped;
   }
 
+  /** The framing was violated: nothing that follows can be read. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
   /** Hands all whole frames of `chunk` to the sink. The chunk may be reused afterwards. While stopped it is only kept. */
   push(chunk: Uint8Array): void {
     if (this.#broken) return;

@@ -124,7 +124,13 @@ export class Program {
   }
 
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): void {
-    this.child.kill(signal);
+    // Not child.kill: Deno then reports the signal as the cause of the end, whatever it was.
+    if (this.exit !== undefined || this.child.pid === undefined) return;
+    try {
+      process.kill(this.child.pid, signal);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ESRCH") throw error; // it has just ended by itself
+    }
   }
 
   describe(): string {
@@ -252,6 +258,8 @@ export class SharedBroker {
 /** A fresh directory that is removed when the test process ends, if not before. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "leveret-test-"));
-  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.on("exit", remove);
+  globalThis.addEventListener("unload", remove); // Deno's test run ends with this and without the other
   return directory;
 }
