@@ -64,10 +64,11 @@ export class Turn {
           if (servable.serve()) this.#unfinished.push(servable);
         }
       }
+      // Who is told here that something is durable may have new work, which needs a turn of its own.
+      this.#scheduled = false;
       this.#commit.endTurn();
       const sendables = this.#sendables;
       this.#sendables = [];
-      this.#scheduled = false;
       for (const sendable of sendables) sendable.send();
       if (this.#unfinished.length > 0 && !this.#goingOn) {
         this.#goingOn = true;

@@ -55,3 +55,21 @@ test("a queue that stopped at its budget goes on in the next turn, and without o
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual(done, []);
 });
+
+test("what is served because something has become durable at the end of a turn is served in the next one", async () => {
+  const done: string[] = [];
+  const servable = { serve: () => done.push("serve") < 0 };
+  let waits = true;
+  const turn: Turn = new Turn({
+    endTurn() {
+      if (waits) turn.serveLater(servable);
+      waits = false;
+    },
+  }, (fault) => {
+    throw fault;
+  });
+  turn.schedule();
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(done, ["serve"]);
+});

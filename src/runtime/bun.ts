@@ -28,7 +28,7 @@ export class BunRuntime implements Runtime {
         hostname: await resolveHost(address.host),
         port: address.port,
         allowHalfOpen: true,
-        socket: socketHandler(this.#pool, accept),
+        socket: socketHandler(this.#pool, accept, true),
       });
       return {
         address: { host: listener.hostname, port: listener.port },
@@ -49,7 +49,7 @@ export class BunRuntime implements Runtime {
         hostname: address.host,
         port: address.port,
         allowHalfOpen: true,
-        socket: socketHandler(this.#pool, handler),
+        socket: socketHandler(this.#pool, handler, false),
         data: undefined as unknown as BunConn,
       });
       return socket.data;
@@ -76,14 +76,16 @@ export class BunRuntime implements Runtime {
   }
 }
 
-/** One set of functions for all connections of a listener; the connection hangs on its socket. */
-function socketHandler(pool: BufferPool, accept: Accept): Bun.SocketHandler<BunConn> {
+/** One set of functions for all connections of a listener (`accepts`) or a dialled one; a connection hangs on its socket. */
+function socketHandler(pool: BufferPool, accept: Accept, accepts: boolean): Bun.SocketHandler<BunConn> {
   const handler: Bun.SocketHandler<BunConn, "uint8array"> = {
     binaryType: "uint8array",
     open(socket) {
       socket.setNoDelay(true);
       socket.data = new BunConn(socket, pool);
-      socket.data.opened(accept);
+      // A peer that was gone before its addresses could be asked for is nobody to be accepted.
+      if (accepts && socket.remoteAddress === undefined) socket.data.abort();
+      else socket.data.opened(accept);
     },
     data(socket, chunk) {
       socket.data.received(chunk);
@@ -168,8 +170,6 @@ class BunConn implements Conn {
   }
 
   opened(accept: Accept): void {
-    // The peer was gone before its addresses could be asked for.
-    if (this.remote.host === undefined) return this.abort();
     try {
       this.handler = accept(this);
     } catch (error) {
