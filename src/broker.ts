@@ -11,7 +11,7 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
-import { TRANSIENT_BYTES_IN_MEMORY_MAX } from "./limits.ts";
+import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
@@ -185,6 +185,7 @@ class Parts {
       openStore: (queueId, durable) => this.#openQueue(queueId, durable),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
       nextQueueId: () => ++this.#queueIdMax,
+      limits: { queuesMax: QUEUES_MAX, exchangesMax: EXCHANGES_MAX, bindingsMax: BINDINGS_MAX },
     });
     this.#vhosts.set(name, vhost);
     return vhost;

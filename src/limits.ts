@@ -16,5 +16,13 @@ export const SHORT_STRING_BYTES_MAX = 255;
  * less, a consumer that keeps up would be passed over.
  */
 export const OUT_PENDING_BYTES_MAX = 1024 * 1024;
+/** Of one virtual host: at a few hundred bytes to a few KiB each, more than these would be an accident or an attack. */
+export const QUEUES_MAX = 1_000_000;
+export const EXCHANGES_MAX = 1_000_000;
+export const BINDINGS_MAX = 5_000_000;
+/** Consumers of one channel. */
+export const CHANNEL_CONSUMERS_MAX = 65_536;
+/** Bodies of one connection that have begun and are not whole, bytes, all channels together; one message always fits. */
+export const UNFINISHED_BODIES_BYTES_MAX = 64 * 1024 * 1024;
 /** Segments of transient queues held in memory, bytes, all queues together; beyond it they are unlinked files. */
 export const TRANSIENT_BYTES_IN_MEMORY_MAX = 32 * 1024 * 1024;

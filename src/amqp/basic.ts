@@ -1,7 +1,7 @@
 // The methods of a channel beside publishing and acknowledging: which method goes where, and class basic's rarer ones.
 
-import { writeContent } from "./consumer.ts";
-import { AmqpConsumer } from "./consumer.ts";
+import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
+import { AmqpConsumer, writeContent } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
 import { fromTable } from "./field_values.ts";
@@ -106,6 +106,9 @@ function consume(channel: Channel, method: BasicConsume): void {
   if (method.noLocal) throw new AmqpError(540, "no_local=true");
   if (method.consumerTag !== "" && channel.consumers.has(method.consumerTag)) {
     throw new AmqpError(530, `attempt to reuse consumer tag '${method.consumerTag}'`);
+  }
+  if (channel.consumers.size >= CHANNEL_CONSUMERS_MAX) {
+    throw new AmqpError(530, `reached maximum (${CHANNEL_CONSUMERS_MAX}) of consumers per channel`);
   }
   const tag = method.consumerTag === "" ? generatedName("amq.ctag-") : method.consumerTag;
   const { noAck, exclusive } = method;

@@ -153,6 +153,7 @@ export class Channel implements PublisherHost {
   release(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#publisher.release();
     const consumers = [...this.consumers.values()];
     this.consumers.clear();
     for (const consumer of consumers) {
@@ -298,6 +299,10 @@ export class Channel implements PublisherHost {
 
   nowMs(): number {
     return this.connection.services.clock.nowMs;
+  }
+
+  holdBody(bytes: number): void {
+    this.connection.holdBody(bytes);
   }
 
   checkRare(flags: number, bytes: Uint8Array, at: number, size: number): void {

@@ -4,7 +4,7 @@
 import type { User } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
-import { HANDSHAKE_MS_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   FRAME_HEARTBEAT,
@@ -32,12 +32,10 @@ import {
   writeConnectionCloseOk,
 } from "../wire/amqp_methods.ts";
 import { Channel } from "./channel.ts";
+import { Deadlines } from "./deadlines.ts";
 import { AmqpError, toAmqpError } from "./errors.ts";
 import { Handshake } from "./handshake.ts";
 import type { AmqpServices } from "./services.ts";
-
-/** How long the peer may take to answer connection.close, milliseconds. */
-const CLOSE_MS_MAX = 5_000;
 
 /** What the handshake found out. */
 export interface Opened {
@@ -71,12 +69,9 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #starved = false;
   /** We do not read, because the peer does not read what it asked for. */
   #held = false;
-  /** Monotonic, milliseconds. */
-  readonly #acceptedMs: number;
-  #heardMs: number;
-  #spokeMs: number;
-  #closingMs = 0;
-  #heard = false;
+  readonly #deadlines = new Deadlines(performance.now());
+  /** What the channels hold of bodies that are not whole, bytes. */
+  #unfinishedBytes = 0;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
@@ -84,7 +79,6 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services = services;
     this.#onGone = onGone;
     this.#reader = new FrameReader(this);
-    this.#acceptedMs = this.#heardMs = this.#spokeMs = performance.now();
     this.#handshake = new Handshake(this);
   }
 
@@ -106,7 +100,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   // Reading
 
   onData(chunk: Uint8Array): void {
-    this.#heard = true;
+    this.#deadlines.heard = true;
     this.services.clock.refresh();
     // A turn ends for every chunk, whatever stands in it: what is to be written and synced must not wait for the next.
     this.services.turn.schedule();
@@ -241,7 +235,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       for (const channel of due) channel.settleConfirms();
     }
     if (this.gone) return;
-    this.#spokeMs = performance.now();
+    this.#deadlines.spoke(performance.now());
     this.conn.flush();
   }
 
@@ -285,6 +279,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#opened = opened;
     this.#handshake = null;
     this.frameBytesMax = opened.frameBytesMax;
+    this.#deadlines.opened(opened.heartbeatSeconds * 1000);
     this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
@@ -322,7 +317,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (this.#handshake !== null && !this.#handshake.started) return this.conn.close();
     this.#release();
     this.#closing = true;
-    this.#closingMs = performance.now();
+    this.#deadlines.closing(performance.now());
     writeConnectionClose(this.conn.out, 0, {
       replyCode: error.code,
       replyText: error.replyText,
@@ -337,7 +332,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Ends the connection without a word. */
   hangUp(): void {
     this.#closing = true;
-    this.#closingMs = performance.now();
+    this.#deadlines.closing(performance.now());
     this.conn.close();
   }
 
@@ -365,32 +360,31 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#onGone(this);
   }
 
+  /** More (or, below 0, fewer) bytes are held for bodies that are not whole. Throws when that is too much. */
+  holdBody(bytes: number): void {
+    this.#unfinishedBytes += bytes;
+    const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
+    if (bytes <= 0 || this.#unfinishedBytes <= max) return;
+    throw new AmqpError(506, `unfinished messages of all channels are larger than ${max} bytes`);
+  }
+
   /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */
   tick(nowMs: number): void {
-    if (this.#heard) {
-      this.#heard = false;
-      this.#heardMs = nowMs;
-    }
-    if (this.#closing) {
-      if (nowMs - this.#closingMs > CLOSE_MS_MAX) this.conn.abort();
-      return;
-    }
-    const opened = this.#opened;
-    if (opened === null) {
-      if (nowMs - this.#acceptedMs <= HANDSHAKE_MS_MAX) return;
-      this.services.log.warn(`${this.peer}: no connection.open within ${HANDSHAKE_MS_MAX} ms`);
-      return this.conn.abort();
-    }
-    const heartbeatMs = opened.heartbeatSeconds * 1000;
-    if (heartbeatMs === 0) return;
-    // AMQP 4.2.7: two intervals without a byte, and the peer is taken for dead.
-    if (nowMs - this.#heardMs > 2 * heartbeatMs) {
-      this.services.log.warn(`${this.peer}: missed heartbeats, nothing heard for ${2 * heartbeatMs} ms`);
-      return this.conn.abort();
-    }
-    if (nowMs - this.#spokeMs >= heartbeatMs / 2 && this.conn.pending === 0) {
-      writeHeartbeat(this.conn.out);
-      this.touch();
+    switch (this.#deadlines.judge(nowMs)) {
+      case "fine":
+        return;
+      case "heartbeat-due":
+        if (this.conn.pending > 0) return;
+        writeHeartbeat(this.conn.out);
+        return this.touch();
+      case "not-opened":
+        this.services.log.warn(`${this.peer}: the connection was not opened in time`);
+        return this.conn.abort();
+      case "silent":
+        this.services.log.warn(`${this.peer}: missed heartbeats, nothing heard for two intervals`);
+        return this.conn.abort();
+      case "not-closed":
+        return this.conn.abort();
     }
   }
 }

@@ -82,6 +82,7 @@ function setUp() {
       ),
     destroyStore: () => {},
     nextQueueId: () => 1,
+    limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1 },
   });
   const users = new Users();
   users.add("guest", "guest", true);

@@ -32,6 +32,8 @@ export interface PublisherHost {
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   nowMs(): number;
+  /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
+  holdBody(bytes: number): void;
   /** Checks of rarely used properties, called only when one of RARE_PROPERTIES is set. */
   checkRare(flags: number, bytes: Uint8Array, at: number, size: number): void;
   /** A mandatory message that no queue took; valid during the call. */
@@ -128,8 +130,13 @@ export class Publisher {
     this.#received = received;
     if (received < this.#bodySize) return;
     const body = this.#body;
-    if (body.length > BODY_KEPT_BYTES_MAX) this.#body = EMPTY;
+    if (body.length > BODY_KEPT_BYTES_MAX) this.#dropBody();
     this.#complete(body, 0);
+  }
+
+  /** The channel ends. */
+  release(): void {
+    this.#dropBody();
   }
 
   /** The chunk in which route and header lie is about to go: copies them. */
@@ -191,9 +198,16 @@ export class Publisher {
     this.#revision = this.#host.vhost.revision;
   }
 
+  #dropBody(): void {
+    this.#host.holdBody(-this.#body.length);
+    this.#body = EMPTY;
+  }
+
   /** Grows with what arrives, never by what was announced. */
   #growBody(received: number): void {
-    const larger = new Uint8Array(Math.min(this.#bodySize, Math.max(received, 2 * this.#body.length)));
+    const bytes = Math.min(this.#bodySize, Math.max(received, 2 * this.#body.length));
+    this.#host.holdBody(bytes - this.#body.length);
+    const larger = new Uint8Array(bytes);
     larger.set(this.#body.subarray(0, this.#received));
     this.#body = larger;
   }

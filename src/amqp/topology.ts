@@ -200,10 +200,10 @@ function bindingKey(method: QueueBind | QueueUnbind, queue: Queue): string {
   return method.queue === "" && method.routingKey === "" ? queue.name : method.routingKey;
 }
 
-/** A queue that is not there is deleted already, as RabbitMQ has it. */
+/** A queue that is not there is deleted already, as RabbitMQ has it; perhaps a moment ago. */
 function deleteQueue(channel: Channel, method: QueueDelete): void {
   const name = resolveQueueName(channel, method.queue);
-  let deleted = { count: 0, durable: false };
+  let deleted = { count: 0, durable: true };
   if (channel.vhost.queues.has(name)) {
     const queue = channel.vhost.usableQueue(name, channel.connection);
     deleted = channel.vhost.deleteQueue(queue, method);

@@ -21,6 +21,14 @@ export interface VirtualHostServices {
   /** Removes the files of a deleted queue, once its deletion is on disk. */
   destroyStore(store: QueueStore, durable: boolean): void;
   nextQueueId(): number;
+  readonly limits: VirtualHostLimits;
+}
+
+/** What clients may declare in one virtual host: names that they choose must not cost memory without end. */
+export interface VirtualHostLimits {
+  readonly queuesMax: number;
+  readonly exchangesMax: number;
+  readonly bindingsMax: number;
 }
 
 export interface QueueDeclaration {
@@ -56,6 +64,7 @@ export class VirtualHost {
   readonly #found = new Set<Queue>();
   /** The exclusive queues of each connection that has some: they go with it. */
   readonly #owned = new Map<Owner, Set<Queue>>();
+  #bindingCount = 0;
   #coolNext: Queue[] = [];
 
   constructor(name: string, services: VirtualHostServices) {
@@ -92,14 +101,15 @@ export class VirtualHost {
     return exchange;
   }
 
-  /** Returns whether something durable changed. */
+  /** Returns whether it is durable, so that the answer has to wait for the disk. */
   declareExchange(name: string, declaration: ExchangeDeclaration): boolean {
     const type = EXCHANGE_TYPES.find((known) => known === declaration.type);
     if (type === undefined) this.#refuseType(declaration.type);
     const present = this.exchanges.get(name);
     if (present !== undefined) {
       this.#expectSame(`${this.#exchangeText(name)}`, present, declaration);
-      return false;
+      // Another connection may have declared it this very moment.
+      return present.durable;
     }
     if (name.startsWith("amq.")) {
       throw new Refusal("access-refused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
@@ -108,6 +118,8 @@ export class VirtualHost {
       declaration.args.has(key)
     );
     if (unknown !== undefined) throw new Refusal("not-implemented", `exchange argument '${unknown}'`);
+    const { exchangesMax } = this.#services.limits;
+    if (this.exchanges.size >= exchangesMax) this.#refuseMore(`declare exchange '${name}'`, "exchange", exchangesMax);
     const exchange = new Exchange(name, type, declaration);
     this.exchanges.set(name, exchange);
     this.revision++;
@@ -116,13 +128,14 @@ export class VirtualHost {
     return true;
   }
 
+  /** Returns whether something durable changed, or may have a moment ago. */
   deleteExchange(name: string, ifUnused: boolean): boolean {
     if (name === "") throw new Refusal("access-refused", "operation not permitted on the default exchange");
     if (name.startsWith("amq.")) {
       throw new Refusal("access-refused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
     }
     const exchange = this.exchanges.get(name);
-    if (exchange === undefined) return false;
+    if (exchange === undefined) return true;
     if (ifUnused && exchange.bindingCount > 0) {
       throw new Refusal("precondition-failed", `${this.#exchangeText(name)} in use`);
     }
@@ -141,7 +154,7 @@ export class VirtualHost {
     if (exchange === undefined) return;
     this.exchanges.delete(name);
     this.revision++;
-    for (const binding of [...exchange.bindings()]) exchange.unbind(binding);
+    for (const binding of [...exchange.bindings()]) this.#unbind(binding);
     this.#unbindAllOf(exchange, doomed);
     if (!exchange.durable) return;
     this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name });
@@ -162,14 +175,16 @@ export class VirtualHost {
     return queue;
   }
 
-  /** Returns the queue and whether something durable changed. An exclusive queue ends with its owner, durable or not. */
+  /** Returns the queue and whether it is to be on disk before the answer. An exclusive queue ends with its owner. */
   declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: Queue; durable: boolean } {
     if (this.queues.has(name)) {
       const queue = this.usableQueue(name, owner);
       if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
       this.#expectSame(this.queueText(name), queue, declaration);
-      return { queue, durable: false };
+      return { queue, durable: this.#logged(queue) };
     }
+    const { queuesMax } = this.#services.limits;
+    if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
     if (queue.owner !== null) this.#own(queue.owner, queue);
     if (!this.#logged(queue)) return { queue, durable: false };
@@ -231,20 +246,25 @@ export class VirtualHost {
 
   // Bindings
 
-  /** Returns whether something durable changed. */
+  /** Returns whether it is durable, so that the answer has to wait for the disk. */
   bind(sourceName: string, destination: Destination, routingKey: string, args: Arguments): boolean {
     const source = this.#bindableExchange(sourceName);
-    if (source.find(destination, routingKey, args) !== null) return false;
+    const present = source.find(destination, routingKey, args);
+    if (present !== null) return this.#isDurable(present);
+    const { bindingsMax } = this.#services.limits;
+    if (this.#bindingCount >= bindingsMax) this.#refuseMore(`bind '${destination.name}'`, "binding", bindingsMax);
     const binding = source.bind(destination, routingKey, args);
+    this.#bindingCount++;
     this.revision++;
     return this.#logBinding("bind", binding);
   }
 
+  /** Returns whether something durable changed, or may have a moment ago. */
   unbind(sourceName: string, destination: Destination, routingKey: string, args: Arguments): boolean {
     const source = this.#bindableExchange(sourceName);
     const binding = source.find(destination, routingKey, args);
-    if (binding === null) return false;
-    source.unbind(binding);
+    if (binding === null) return true;
+    this.#unbind(binding);
     this.revision++;
     const logged = this.#logBinding("unbind", binding);
     if (source.autoDelete && source.bindingCount === 0) this.#removeExchange(source);
@@ -263,14 +283,22 @@ export class VirtualHost {
   /** Puts the auto-delete exchanges that lose their last binding by it into `emptied`. */
   #unbindAllOf(destination: Destination, emptied: Set<Exchange>): void {
     for (const binding of [...destination.boundFrom]) {
-      binding.source.unbind(binding);
+      this.#unbind(binding);
       if (binding.source.autoDelete && binding.source.bindingCount === 0) emptied.add(binding.source);
     }
   }
 
+  #unbind(binding: Binding): void {
+    binding.source.unbind(binding);
+    this.#bindingCount--;
+  }
+
+  #isDurable({ source, destination }: Binding): boolean {
+    return source.durable && (destination.kind === "queue" ? this.#logged(destination) : destination.durable);
+  }
+
   #logBinding(op: "bind" | "unbind", binding: Binding): boolean {
-    const { source, destination } = binding;
-    const logged = source.durable && (destination.kind === "queue" ? this.#logged(destination) : destination.durable);
+    const logged = this.#isDurable(binding);
     if (logged) this.#services.definitions.append(bindingEntry(op, this.name, binding));
     return logged;
   }
@@ -293,9 +321,7 @@ export class VirtualHost {
     }
     for (const exchange of exchanges) {
       for (const binding of exchange.bindings()) {
-        const { destination } = binding;
-        const durable = destination.kind === "queue" ? this.#logged(destination) : destination.durable;
-        if (durable) yield bindingEntry("bind", this.name, binding);
+        if (this.#isDurable(binding)) yield bindingEntry("bind", this.name, binding);
       }
     }
   }
@@ -343,6 +369,13 @@ export class VirtualHost {
       "resource-locked",
       `cannot obtain exclusive access to locked ${this.queueText(name)}. It could be originally declared on another ` +
         `connection or the exclusive property value does not match that of the original declaration.`,
+    );
+  }
+
+  #refuseMore(what: string, kind: string, max: number): never {
+    throw new Refusal(
+      "precondition-failed",
+      `cannot ${what}: ${kind} limit in vhost '${this.name}' (${max}) is reached`,
     );
   }
 

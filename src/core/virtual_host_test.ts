@@ -38,6 +38,7 @@ function setUp() {
       }),
     destroyStore: (store) => void destroyed.push(store),
     nextQueueId: () => ++id,
+    limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30 },
   });
   const queue = (name: string, declaration = DURABLE): Queue => vhost.declareQueue(name, declaration, OWNER).queue;
   return { vhost, log, destroyed, queue };
@@ -263,6 +264,41 @@ test("a message past its expiration is neither counted, got nor delivered once i
   await Promise.resolve();
   assert.deepEqual(consumer.taken, ["new"]);
   assert.equal(b.store.unackedCount, 1);
+});
+
+test("there may be so many queues, exchanges and bindings, and no more", () => {
+  const { vhost, queue } = setUp();
+  const builtIn = vhost.exchanges.size;
+  for (let i = 0; i < 20; i++) queue(`q${i}`);
+  for (let i = builtIn; i < 20; i++) vhost.declareExchange(`e${i}`, { ...EXCHANGE, type: "fanout" });
+  for (let i = 0; i < 30; i++) vhost.bind("amq.direct", vhost.queue("q1"), `${i}`, NO_ARGUMENTS);
+  refuses(
+    "precondition-failed",
+    /cannot declare queue 'more': queue limit in vhost '\/' \(20\) is/,
+    () => queue("more"),
+  );
+  refuses("precondition-failed", /cannot declare exchange 'more': exchange limit .* \(20\) is reached/, () => {
+    vhost.declareExchange("more", { ...EXCHANGE, type: "fanout" });
+  });
+  const bind = () => vhost.bind("amq.direct", vhost.queue("q2"), "k", NO_ARGUMENTS);
+  refuses("precondition-failed", /cannot bind 'q2': binding limit .* \(30\) is reached/, bind);
+  queue("q3");
+  vhost.bind("amq.direct", vhost.queue("q1"), "7", NO_ARGUMENTS);
+  vhost.removeQueue(vhost.queue("q1"));
+  bind();
+  queue("more");
+});
+
+test("the answer to who declares again what is there waits for the disk, too", () => {
+  const { vhost, queue } = setUp();
+  const a = queue("a");
+  vhost.declareExchange("e", { ...EXCHANGE, type: "fanout" });
+  vhost.bind("e", a, "", NO_ARGUMENTS);
+  assert.ok(vhost.declareQueue("a", DURABLE, OWNER).durable);
+  assert.ok(vhost.declareExchange("e", { ...EXCHANGE, type: "fanout" }));
+  assert.ok(vhost.bind("e", a, "", NO_ARGUMENTS));
+  queue("t", TRANSIENT);
+  assert.ok(!vhost.declareQueue("t", TRANSIENT, OWNER).durable);
 });
 
 test("what is requeued comes again first, in its order, flagged", async () => {

@@ -5,6 +5,7 @@ import { after, test } from "node:test";
 import { MemoryBroker } from "../support/memory_broker.ts";
 import type { RawAmqp } from "../support/raw_amqp.ts";
 import {
+  BODY,
   content,
   contentHeader,
   frame,
@@ -252,4 +253,15 @@ test("a user-id must be the publisher's own", async () => {
   const { client, name } = await withQueue();
   client.send(basic.publish(1, name, "x", userId("guest")), basic.get(1, name, true));
   await client.message();
+});
+
+test("bodies that are not whole are bounded for all channels of a connection together", async () => {
+  const client = await broker.open({ channels: 100 });
+  const part = Buffer.alloc(100_000);
+  for (let channel = 1; channel <= 100; channel++) {
+    client.send(basic.publishMethod(channel, "q"), contentHeader(channel, 900_000));
+    for (let i = 0; i < 8; i++) client.send(frame(BODY, channel, part));
+  }
+  const { level, code, text } = await client.refused();
+  assert.deepEqual([level, code], ["connection", 506], text);
 });
