@@ -4,12 +4,19 @@
 import type { Consumer, Queue } from "../core/queue.ts";
 import { copyBytes, type OutBuffer } from "../lib/out_buffer.ts";
 import type { Message } from "../store/message.ts";
-import { FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_METHOD, writeBody } from "../wire/amqp_frame.ts";
+import {
+  FRAME_BODY,
+  FRAME_END,
+  FRAME_HEADER,
+  FRAME_METHOD,
+  FRAME_OVERHEAD_BYTES,
+  putFrameHead,
+  writeBody,
+} from "../wire/amqp_frame.ts";
 import type { Channel } from "./channel.ts";
 
 /** Method id, delivery tag, redelivered. */
 const DELIVER_FIXED_BYTES = 4 + 8 + 1;
-const FRAME_OVERHEAD = 8;
 const TWO_POW_32 = 0x1_0000_0000;
 
 export class AmqpConsumer implements Consumer {
@@ -108,12 +115,12 @@ function writeDelivery(
   const { routeBytes, headerBytes, bodyBytes } = message;
   const tagBytes = consumerTag.length;
   const methodBytes = DELIVER_FIXED_BYTES + tagBytes + routeBytes;
-  const oneFrame = bodyBytes > 0 && bodyBytes + FRAME_OVERHEAD <= frameBytesMax;
-  const contentBytes = methodBytes + headerBytes + 4 + 2 * FRAME_OVERHEAD;
-  const total = oneFrame ? contentBytes + bodyBytes + FRAME_OVERHEAD : contentBytes;
+  const oneFrame = bodyBytes > 0 && bodyBytes + FRAME_OVERHEAD_BYTES <= frameBytesMax;
+  const contentBytes = methodBytes + headerBytes + 4 + 2 * FRAME_OVERHEAD_BYTES;
+  const total = oneFrame ? contentBytes + bodyBytes + FRAME_OVERHEAD_BYTES : contentBytes;
   let at = out.reserve(total);
   const bytes = out.bytes;
-  at = frameHead(bytes, at, FRAME_METHOD, channel, methodBytes);
+  at = putFrameHead(bytes, at, FRAME_METHOD, channel, methodBytes);
   bytes[at] = 0;
   bytes[at + 1] = 60;
   bytes[at + 2] = 0;
@@ -128,7 +135,7 @@ function writeDelivery(
   bytes[at++] = FRAME_END;
   at = writeContentHeader(bytes, at, channel, message);
   if (oneFrame) {
-    at = frameHead(bytes, at, FRAME_BODY, channel, bodyBytes);
+    at = putFrameHead(bytes, at, FRAME_BODY, channel, bodyBytes);
     copyBytes(message.body, message.bodyAt, bytes, at, bodyBytes);
     bytes[at + bodyBytes] = FRAME_END;
   } else {
@@ -138,14 +145,14 @@ function writeDelivery(
 
 /** Writes the header and the bodies of a message that follow another method (basic.get-ok, basic.return). */
 export function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
-  const at = out.reserve(message.headerBytes + 4 + FRAME_OVERHEAD);
+  const at = out.reserve(message.headerBytes + 4 + FRAME_OVERHEAD_BYTES);
   writeContentHeader(out.bytes, at, channel, message);
   writeBody(out, channel, message.body, message.bodyAt, message.bodyBytes, frameBytesMax);
 }
 
 /** Hot. */
 function writeContentHeader(bytes: Uint8Array, at: number, channel: number, message: Message): number {
-  at = frameHead(bytes, at, FRAME_HEADER, channel, message.headerBytes + 4);
+  at = putFrameHead(bytes, at, FRAME_HEADER, channel, message.headerBytes + 4);
   bytes[at] = 0;
   bytes[at + 1] = 60;
   bytes[at + 2] = 0;
@@ -155,18 +162,6 @@ function writeContentHeader(bytes: Uint8Array, at: number, channel: number, mess
   at += message.headerBytes;
   bytes[at++] = FRAME_END;
   return at;
-}
-
-/** Hot. */
-function frameHead(bytes: Uint8Array, at: number, type: number, channel: number, size: number): number {
-  bytes[at] = type;
-  bytes[at + 1] = channel >>> 8;
-  bytes[at + 2] = channel;
-  bytes[at + 3] = size >>> 24;
-  bytes[at + 4] = size >>> 16;
-  bytes[at + 5] = size >>> 8;
-  bytes[at + 6] = size;
-  return at + 7;
 }
 
 /** A delivery tag, eight bytes. Hot. */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import type { SegmentFiles } from "../runtime/runtime.ts";
+import { test } from "node:test";
 import { Message } from "./message.ts";
 import {
   bodyOf,
@@ -21,21 +20,12 @@ import {
   restore,
   SMALL,
   takeAll,
-  TestHost,
+  testHosts,
 } from "./queue_store_testing.ts";
 import { readSegmentHeader } from "./segment.ts";
 import { StoreFault } from "./store_event.ts";
 
-const hosts: TestHost[] = [];
-after(async () => {
-  for (const host of hosts) await host.dispose();
-});
-
-function hostOf(files: SegmentFiles): TestHost {
-  const host = new TestHost(files);
-  hosts.push(host);
-  return host;
-}
+const hostOf = testHosts();
 
 for (const kind of ["mapped", "plain"] as const) {
   const files = await filesOf(kind);

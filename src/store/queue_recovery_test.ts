@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import type { SegmentFiles } from "../runtime/runtime.ts";
+import { test } from "node:test";
 import { xxh32 } from "./checksum.ts";
 import { Message } from "./message.ts";
 import {
@@ -21,20 +20,11 @@ import {
   restore,
   SMALL,
   takeAll,
-  TestHost,
+  testHosts,
 } from "./queue_store_testing.ts";
 import { StoreFault } from "./store_event.ts";
 
-const hosts: TestHost[] = [];
-after(async () => {
-  for (const host of hosts) await host.dispose();
-});
-
-function hostOf(files: SegmentFiles): TestHost {
-  const host = new TestHost(files);
-  hosts.push(host);
-  return host;
-}
+const hostOf = testHosts();
 
 for (const kind of ["mapped", "plain"] as const) {
   const files = await filesOf(kind);

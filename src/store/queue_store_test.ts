@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { FileFault } from "../runtime/fault.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
@@ -17,18 +17,10 @@ import {
   publish,
   takeAll,
   TestHost,
+  testHosts,
 } from "./queue_store_testing.ts";
 
-const hosts: TestHost[] = [];
-after(async () => {
-  for (const host of hosts) await host.dispose();
-});
-
-function hostOf(files: SegmentFiles): TestHost {
-  const host = new TestHost(files);
-  hosts.push(host);
-  return host;
-}
+const hostOf = testHosts();
 
 function segmentsOf(host: TestHost): string[] {
   return existsSync(host.queueDirectory)

@@ -4,6 +4,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { after } from "node:test";
 import { currentRuntime } from "../runtime/current.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
@@ -102,6 +103,19 @@ export class TrackedFiles implements SegmentFiles {
     this.#all.add(file);
     return file;
   }
+}
+
+/** Makes hosts for the tests of a file; they are gone when the file is through. */
+export function testHosts(): (files: SegmentFiles) => TestHost {
+  const hosts: TestHost[] = [];
+  after(async () => {
+    for (const host of hosts) await host.dispose();
+  });
+  return (files) => {
+    const host = new TestHost(files);
+    hosts.push(host);
+    return host;
+  };
 }
 
 /** One host, and what it was told. */

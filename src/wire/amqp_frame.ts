@@ -253,7 +253,11 @@ export function writeBody(
 /** Reserves `reserved` octets and writes the first 7 of a frame; returns where the payload begins. Hot. */
 export function writeFrameHead(out: OutBuffer, type: number, channel: number, size: number, reserved: number): number {
   const at = out.reserve(reserved);
-  const bytes = out.bytes;
+  return putFrameHead(out.bytes, at, type, channel, size);
+}
+
+/** Writes the first 7 octets of a frame where there is room; returns where the payload begins. Hot. */
+export function putFrameHead(bytes: Uint8Array, at: number, type: number, channel: number, size: number): number {
   bytes[at] = type;
   bytes[at + 1] = channel >>> 8;
   bytes[at + 2] = channel;

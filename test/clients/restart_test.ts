@@ -12,7 +12,7 @@ import { Ledger } from "../support/ledger.ts";
 import { type Client, drainThroughRestarts, type Job, publishThroughRestarts, reopen } from "../support/restart_job.ts";
 import { waitFor } from "../support/wait.ts";
 import { amqplibClient, cloudamqpClient, rabbitmqClient } from "./npm_clients.ts";
-import { foreignClients, runsForeignClients } from "./foreign_clients.ts";
+import { type ForeignClient, foreignClients, runsForeignClients } from "./foreign_clients.ts";
 
 const TEST_TIMEOUT_MS = 600_000;
 const OUTSTANDING_MAX = 1_000;
@@ -36,8 +36,51 @@ const PLANS: readonly Plan[] = full
   }];
 
 const pool = new BodyPool();
-const npmClients: readonly Client[] = [amqplibClient, rabbitmqClient, cloudamqpClient];
+const clients: readonly RestartClient[] = [
+  ...[amqplibClient, rabbitmqClient, cloudamqpClient].map(ofNpm),
+  ...(runsForeignClients ? foreignClients : []).map(ofAnotherLanguage),
+];
 const brokers = new Set<BrokerProcess>();
+
+/** One that publishes a job's messages and takes them again, and lives through the broker's ends meanwhile. */
+interface RestartClient {
+  readonly name: string;
+  readonly missing?: string | undefined;
+  install(): void;
+  publish(job: Job): Promise<void>;
+  drain(job: Job): Promise<void>;
+}
+
+function ofNpm(client: Client): RestartClient {
+  return {
+    name: client.name,
+    install: () => {},
+    async publish(job) {
+      const session = await reopen(client, job.uri);
+      await session.declare(job.queue);
+      await session.close();
+      await publishThroughRestarts(client, job);
+    },
+    drain: (job) => drainThroughRestarts(client, job),
+  };
+}
+
+function ofAnotherLanguage(client: ForeignClient): RestartClient {
+  return {
+    name: client.name,
+    missing: client.missing,
+    install: () => client.install(),
+    publish: (job) =>
+      client.run("publish", job, (event) => {
+        if (event.event === "confirmed") job.confirmed = event.count;
+        if (event.event === "resumed") job.ledger.resumes.push({ from: event.from, sent: event.sent });
+      }),
+    drain: (job) =>
+      client.run("drain", job, (event) => {
+        if (event.event === "delivered") job.ledger.addRun(event);
+      }),
+  };
+}
 
 async function killAndRestart(broker: BrokerProcess): Promise<void> {
   await broker.kill9();
@@ -73,16 +116,18 @@ for (const target of targets) {
       for (const broker of brokers) await broker.dispose();
     });
 
-    for (const client of npmClients) {
-      it(`loses nothing confirmed to ${client.name}`, { timeout: TEST_TIMEOUT_MS }, async () => {
+    for (const client of clients) {
+      const { missing: skip } = client;
+      const title = `${skip === undefined ? "" : `${skip}, test skipped: `}loses nothing confirmed to ${client.name}`;
+      it(title, { timeout: TEST_TIMEOUT_MS, skip }, async () => {
+        client.install();
         const broker = await BrokerProcess.start(target);
         brokers.add(broker);
         for (const plan of PLANS) {
           const ledger = new Ledger();
-          const queue = `restart ${client.name} ${plan.sizes[0]}`;
           const job: Job = {
             uri: broker.uri,
-            queue,
+            queue: `restart ${client.name} ${plan.sizes[0]}`,
             plan,
             pool,
             outstandingMax: outstandingMax(plan),
@@ -90,66 +135,16 @@ for (const target of targets) {
             ledger,
             confirmed: 0,
           };
-          const session = await reopen(client, broker.uri);
-          await session.declare(queue);
-          await session.close();
-
-          await killAt(broker, thirds(plan.count), () => job.confirmed, publishThroughRestarts(client, job));
+          await killAt(broker, thirds(plan.count), () => job.confirmed, client.publish(job));
+          assert.equal(job.confirmed, plan.count);
           assert.ok(ledger.resumes.length >= 1, "the publisher was cut off while it published");
 
-          const half = [Math.floor(plan.count / 2)];
-          await killAt(broker, half, () => ledger.delivered, drainThroughRestarts(client, job));
-          ledger.check(plan.count, unackedMax);
-
-          await killAndRestart(broker);
-          const last = await reopen(client, broker.uri);
-          assert.equal(await last.messageCount(queue), 0, "what was acknowledged is gone after a restart, too");
-          await last.close();
-        }
-        await broker.dispose();
-        brokers.delete(broker);
-      });
-    }
-
-    for (const client of runsForeignClients ? foreignClients : []) {
-      const skip = client.missing;
-      const title = skip === undefined
-        ? `loses nothing confirmed to ${client.name}`
-        : `${skip}: ${client.name} test skipped`;
-      it(title, { timeout: TEST_TIMEOUT_MS, skip }, async () => {
-        await client.install();
-        const broker = await BrokerProcess.start(target);
-        brokers.add(broker);
-        for (const plan of PLANS) {
-          const ledger = new Ledger();
-          const queue = `restart ${client.name} ${plan.sizes[0]}`;
-          const options = {
-            uri: broker.uri,
-            queue,
-            plan,
-            pool,
-            outstandingMax: outstandingMax(plan),
-            prefetch: PREFETCH,
-          };
-
-          let confirmed = 0;
-          const publishing = client.run("publish", options, (event) => {
-            if (event.event === "confirmed") confirmed = event.count;
-            if (event.event === "resumed") ledger.resumes.push({ from: event.from, sent: event.sent });
-          });
-          await killAt(broker, thirds(plan.count), () => confirmed, publishing);
-          assert.equal(confirmed, plan.count);
-          assert.ok(ledger.resumes.length >= 1, "the publisher was cut off while it published");
-
-          const draining = client.run("drain", options, (event) => {
-            if (event.event === "delivered") ledger.addRun(event);
-          });
-          await killAt(broker, [Math.floor(plan.count / 2)], () => ledger.delivered, draining);
+          await killAt(broker, [Math.floor(plan.count / 2)], () => ledger.delivered, client.drain(job));
           ledger.check(plan.count, unackedMax);
 
           await killAndRestart(broker);
           const last = await reopen(amqplibClient, broker.uri);
-          assert.equal(await last.messageCount(queue), 0, "what was acknowledged is gone after a restart, too");
+          assert.equal(await last.messageCount(job.queue), 0, "what was acknowledged is gone after a restart, too");
           await last.close();
         }
         await broker.dispose();
