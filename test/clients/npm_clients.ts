@@ -53,7 +53,8 @@ export const rabbitmqClient: Client = {
       connection.unsafeDestroy(); // the test counts connections, so this one does not come back by itself
       gone();
     });
-    await connection.onConnect(5_000);
+    await Promise.race([connection.onConnect(5_000), closed]);
+    if (!connection.ready) throw new Error("the broker is not there yet");
     const channel = await connection.acquire();
     channel.on("close", gone);
     await channel.confirmSelect();
