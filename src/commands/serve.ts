@@ -5,6 +5,7 @@ import process from "node:process";
 import { getLogger } from "@logtape/logtape";
 import type { Command } from "commander";
 import { Broker } from "../broker.ts";
+import { OPTIONS } from "../config/options.ts";
 import { startLog } from "../log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { fail } from "./failure.ts";
@@ -42,6 +43,9 @@ export async function serve(command: Command): Promise<void> {
   signals.serving();
   // Neither a listener that is off nor a signal to come keeps a process alive.
   setInterval(() => {}, KEEP_ALIVE_MS);
+  if (config.defaultPassword === OPTIONS.defaultPassword.fallback) {
+    log.warn(`user '${config.defaultUser}' has the password that everybody knows: set default_password`);
+  }
   if (!config.sync && !config.memory) log.warn("sync is off: what is confirmed may be lost when the power goes");
   writeSync(1, readyLine(broker.listeners));
 }
