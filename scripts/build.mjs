@@ -5,7 +5,7 @@
 //   npm run build -- --deno                dist/leveret-deno, where DENORT_BIN names a denort binary
 
 import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { give, ROOT, run, setUp, TOOLS } from "./setup.mjs";
@@ -57,31 +57,35 @@ function buildWithDeno(target) {
     );
   }
   // From a bundle, or the executable would hold all of node_modules.
-  const bundle = "dist/deno";
-  rmSync(join(ROOT, bundle), { recursive: true, force: true });
+  const bundle = join(ROOT, "dist/deno");
+  rmSync(bundle, { recursive: true, force: true });
   const bundled = run(TOOLS.bun.binary, [
     "build",
     "--target=node",
     "--format=esm",
-    "--root=src",
-    `--outdir=${bundle}`,
+    // The twin for Bun becomes a file of its own, which Deno never loads.
+    "--splitting",
     "--external=bun:*",
+    // Threads are found beside the main file, under the names that their sources have.
+    "--entry-naming=[name].ts",
+    `--outdir=${bundle}`,
     MAIN,
     ...workers(),
   ]);
   if (bundled !== 0) give("build: bun could not bundle the sources");
   const outfile = target === undefined ? "dist/leveret-deno" : `dist/leveret-deno-${target}`;
-  const includes = workers().map((path) => `--include=${path.replace("src", bundle).replace(/ts$/, "js")}`);
   const status = run(TOOLS.deno.binary, [
     "compile",
     "-A",
     "--no-check",
-    ...includes,
+    "--no-config",
+    "--node-modules-dir=none",
+    ...workers().map((path) => `--include=${basename(path)}`),
     ...(target === undefined ? [] : ["--target", target]),
     "--output",
-    outfile,
-    `${bundle}/main.js`,
-  ]);
+    join(ROOT, outfile),
+    basename(MAIN),
+  ], { cwd: bundle });
   if (status !== 0) give(`build: deno could not make ${outfile}`);
   report(outfile);
 }
