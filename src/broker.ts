@@ -7,6 +7,7 @@ import { AmqpListener } from "./amqp/listener.ts";
 import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
@@ -102,6 +103,7 @@ class Parts {
   readonly #syncer: Syncer | null;
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
+  readonly #timers: Timers;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
   #definitions: DefinitionsLog | null = null;
@@ -121,6 +123,7 @@ class Parts {
     this.#syncer = config.sync && !config.memory ? runtime.startSyncer() : null;
     this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
     this.#turn = new Turn(this.#commit, onFault);
+    this.#timers = new Timers(this.#turn, onFault);
   }
 
   // Starting
@@ -185,6 +188,7 @@ class Parts {
       openStore: (queueId, durable) => this.#openQueue(queueId, durable),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
       nextQueueId: () => ++this.#queueIdMax,
+      timers: this.#timers,
       limits: { queuesMax: QUEUES_MAX, exchangesMax: EXCHANGES_MAX, bindingsMax: BINDINGS_MAX },
     });
     this.#vhosts.set(name, vhost);
@@ -265,6 +269,7 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
+    this.#timers.close();
     await this.amqp?.close();
     try {
       await this.#commit.drain();

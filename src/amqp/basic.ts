@@ -59,9 +59,7 @@ export function handleMethod(channel: Channel, method: Method): void {
     case METHOD_BASIC_NACK:
       return negative(channel, method);
     case METHOD_BASIC_REJECT:
-      return method.requeue
-        ? channel.requeue(method.deliveryTag, false)
-        : channel.acknowledge(method.deliveryTag, false);
+      return method.requeue ? channel.requeue(method.deliveryTag, false) : channel.reject(method.deliveryTag, false);
     case METHOD_BASIC_CONSUME:
       return consume(channel, method);
     case METHOD_BASIC_CANCEL:
@@ -95,7 +93,7 @@ export function handleMethod(channel: Channel, method: Method): void {
 
 function negative(channel: Channel, { deliveryTag, multiple, requeue }: BasicNack): void {
   if (requeue) channel.requeue(deliveryTag, multiple);
-  else channel.acknowledge(deliveryTag, multiple);
+  else channel.reject(deliveryTag, multiple);
 }
 
 function consume(channel: Channel, method: BasicConsume): void {

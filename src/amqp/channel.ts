@@ -28,6 +28,12 @@ import { Publisher, type PublisherHost } from "./publisher.ts";
 import { routeTexts } from "./route.ts";
 import { type Delivery, Unacked } from "./unacked.ts";
 
+/** What becomes of a delivery. */
+type Outcome = typeof ACKNOWLEDGED | typeof REJECTED | typeof REQUEUED;
+const ACKNOWLEDGED = 0;
+const REJECTED = 1;
+const REQUEUED = 2;
+
 /** A reply that waits for its turn, and perhaps for the disk. */
 interface PendingReply {
   ready: boolean;
@@ -61,8 +67,9 @@ export class Channel implements PublisherHost {
   #replies: PendingReply[] = [];
   readonly #unacked = new Unacked();
   readonly #publisher: Publisher;
-  readonly #settleAcked = (delivery: Delivery): void => this.#settle(delivery, false);
-  readonly #settleRequeued = (delivery: Delivery): void => this.#settle(delivery, true);
+  readonly #settleAcked = (delivery: Delivery): void => this.#settle(delivery, ACKNOWLEDGED);
+  readonly #settleRejected = (delivery: Delivery): void => this.#settle(delivery, REJECTED);
+  readonly #settleRequeued = (delivery: Delivery): void => this.#settle(delivery, REQUEUED);
 
   constructor(number: number, connection: AmqpConnection, vhost: VirtualHost) {
     this.number = number;
@@ -239,9 +246,14 @@ export class Channel implements PublisherHost {
     this.#unacked.push(tag, queue, consumer, position, recordBytes, bodyBytes);
   }
 
-  /** basic.ack, and basic.nack and basic.reject without requeue. Hot. */
+  /** basic.ack. Hot. */
   acknowledge(tag: number, multiple: boolean): void {
     this.#take(tag, multiple, this.#settleAcked);
+  }
+
+  /** basic.nack and basic.reject without requeue. */
+  reject(tag: number, multiple: boolean): void {
+    this.#take(tag, multiple, this.#settleRejected);
   }
 
   /** basic.nack and basic.reject with requeue. */
@@ -269,18 +281,17 @@ export class Channel implements PublisherHost {
     if (wasFull) this.wakeConsumers();
   }
 
-  #settle(delivery: Delivery, requeue: boolean): void {
+  #settle(delivery: Delivery, outcome: Outcome): void {
     const { queue, consumer } = delivery;
     if (consumer !== null) {
       consumer.unsettled--;
       this.#unsettledCount--;
     }
-    if (requeue) {
-      queue.requeue(delivery.position, delivery.bodyBytes);
-    } else {
-      queue.settle(delivery.position, delivery.recordBytes, delivery.bodyBytes);
-      queue.wake();
-    }
+    const { position, recordBytes, bodyBytes } = delivery;
+    if (outcome === REQUEUED) return queue.requeue(position, bodyBytes);
+    if (outcome === ACKNOWLEDGED) queue.settle(position, recordBytes, bodyBytes);
+    else queue.reject(position, recordBytes, bodyBytes);
+    queue.wake();
   }
 
   /** Something that held deliveries back is gone. */
@@ -318,7 +329,7 @@ export class Channel implements PublisherHost {
   }
 
   /** Hot. */
-  published(toDisk: boolean): void {
+  published(toDisk: boolean, _refused: boolean): void {
     this.#confirms?.add(toDisk);
   }
 

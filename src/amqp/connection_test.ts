@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { completeConfig } from "../config/config.ts";
 import { NO_ARGUMENTS } from "../core/arguments.ts";
+import { Timers } from "../core/timers.ts";
 import { Turn } from "../core/turn.ts";
 import { Users } from "../core/user.ts";
 import { VirtualHost } from "../core/virtual_host.ts";
@@ -82,6 +83,7 @@ function setUp() {
       ),
     destroyStore: () => {},
     nextQueueId: () => 1,
+    timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1 },
   });
   const users = new Users();

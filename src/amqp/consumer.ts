@@ -24,6 +24,7 @@ export class AmqpConsumer implements Consumer {
   readonly queue: Queue;
   readonly noAck: boolean;
   readonly exclusive: boolean;
+  readonly priority = 0;
   /** Deliveries it may hold unsettled, 0 for any number. */
   readonly prefetch: number;
   /** Deliveries it holds. */

@@ -38,8 +38,8 @@ export interface PublisherHost {
   checkRare(flags: number, bytes: Uint8Array, at: number, size: number): void;
   /** A mandatory message that no queue took; valid during the call. */
   returned(message: Message): void;
-  /** Every published message, after its queues have it. */
-  published(toDisk: boolean): void;
+  /** Every published message, after its queues have it; `refused` when one of them did not take it. */
+  published(toDisk: boolean, refused: boolean): void;
 }
 
 export class Publisher {
@@ -166,12 +166,13 @@ export class Publisher {
     message.timestampMs = host.nowMs();
     if (!this.#routeIsCached()) this.#findQueues();
     const queues = this.#queues;
+    let refused = false;
     if (queues.length === 0) {
       if (this.#mandatory) host.returned(message);
     } else {
-      for (let i = 0; i < queues.length; i++) queues[i]!.publish(message);
+      for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
     }
-    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0);
+    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0, refused);
   }
 
   #routeIsCached(): boolean {
@@ -185,15 +186,17 @@ export class Publisher {
   }
 
   #findQueues(): void {
-    const { route, routeAt, routeBytes } = this.#message;
-    const exchangeEnd = routeAt + 1 + route[routeAt]!;
-    const exchange = text(route, routeAt + 1, exchangeEnd);
-    const routingKey = text(route, exchangeEnd + 1, routeAt + routeBytes);
+    const { route: bytes, routeAt, routeBytes } = this.#message;
+    const exchangeEnd = routeAt + 1 + bytes[routeAt]!;
+    const exchange = text(bytes, routeAt + 1, exchangeEnd);
+    const routingKey = text(bytes, exchangeEnd + 1, routeAt + routeBytes);
     // Forgotten first: a refusal must not leave the old queues under a new name.
     this.#routeBytes = -1;
-    this.#queues = this.#host.vhost.route(exchange, routingKey);
+    const route = this.#host.vhost.route(exchange, [routingKey], this.#message);
+    this.#queues = route.queues;
     this.#anyDurable = this.#queues.some((queue) => queue.durable);
-    copyBytes(route, routeAt, this.#route, 0, routeBytes);
+    if (!route.cacheable) return;
+    copyBytes(bytes, routeAt, this.#route, 0, routeBytes);
     this.#routeBytes = routeBytes;
     this.#revision = this.#host.vhost.revision;
   }

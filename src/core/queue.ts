@@ -17,6 +17,8 @@ export interface Consumer {
   readonly exclusive: boolean;
   /** Settled by being delivered. */
   readonly noAck: boolean;
+  /** Who has a higher one is served first, as long as it takes messages. 0 for most. */
+  readonly priority: number;
   /** Whether it takes one more message now. When it does again, it calls `queue.wake()`. Hot. */
   ready(): boolean;
   /** Takes a message; what it refers to is valid only during the call. Hot. */
@@ -67,12 +69,13 @@ export class Queue implements Servable {
     this.#turn = turn;
   }
 
-  /** Takes a message in. Hot. */
-  publish(message: MessageType): void {
-    if (this.gone) return;
+  /** Takes a message in; false when it refuses to. Hot. */
+  publish(message: MessageType): boolean {
+    if (this.gone) return true;
     this.store.append(message);
     this.warm = true;
     if (this.consumers.length > 0) this.wake();
+    return true;
   }
 
   /** Serves the consumers at the end of this turn, if there is something to deliver. Hot; idempotent. */
@@ -152,6 +155,11 @@ export class Queue implements Servable {
   /** Hot. */
   settle(position: number, recordBytes: number, bodyBytes: number): void {
     if (!this.gone) this.store.settle(position, recordBytes, bodyBytes);
+  }
+
+  /** A consumer wants it no more: basic.reject or basic.nack without requeue. */
+  reject(position: number, recordBytes: number, bodyBytes: number): void {
+    this.settle(position, recordBytes, bodyBytes);
   }
 
   requeue(position: number, bodyBytes: number): void {

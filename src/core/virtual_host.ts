@@ -9,8 +9,10 @@ import type { Binding, Destination, ExchangeType } from "./exchange.ts";
 import { Exchange, EXCHANGE_TYPES } from "./exchange.ts";
 import type { Consumer, Owner } from "./queue.ts";
 import { Queue } from "./queue.ts";
+import type { Message } from "../store/message.ts";
 import type { QueueStore } from "../store/queue_store.ts";
 import { Refusal } from "./refusal.ts";
+import type { Timers } from "./timers.ts";
 import type { Turn } from "./turn.ts";
 
 /** What a virtual host needs of its surroundings. */
@@ -21,6 +23,7 @@ export interface VirtualHostServices {
   /** Removes the files of a deleted queue, once its deletion is on disk. */
   destroyStore(store: QueueStore, durable: boolean): void;
   nextQueueId(): number;
+  readonly timers: Timers;
   readonly limits: VirtualHostLimits;
 }
 
@@ -53,6 +56,13 @@ const BUILT_IN: readonly [string, ExchangeType][] = [
   ["amq.topic", "topic"],
 ];
 
+/** Where a message goes. */
+export interface Route {
+  readonly queues: readonly Queue[];
+  /** It follows from exchange and key alone, so it holds for others like it until `revision` changes. */
+  readonly cacheable: boolean;
+}
+
 export class VirtualHost {
   readonly name: string;
   readonly exchanges = new Map<string, Exchange>();
@@ -78,19 +88,25 @@ export class VirtualHost {
 
   // Routing
 
-  /** The queues that a message goes to. The array is the caller's. Refuses an exchange that is not there. */
-  route(exchangeName: string, routingKey: string): Queue[] {
+  /**
+   * The queues that a message goes to, each once: under its routing key and those that CC and BCC add. Refuses an
+   * exchange that is not there.
+   */
+  route(exchangeName: string, routingKeys: readonly string[], _message: Message): Route {
+    this.#found.clear();
     if (exchangeName === "") {
-      const queue = this.queues.get(routingKey);
-      return queue === undefined ? [] : [queue];
+      for (const key of routingKeys) {
+        const queue = this.queues.get(key);
+        if (queue !== undefined) this.#found.add(queue);
+      }
+      return { queues: [...this.#found], cacheable: true };
     }
     const exchange = this.exchange(exchangeName);
     if (exchange.internal) {
       throw new Refusal("access-refused", `cannot publish to internal ${this.#exchangeText(exchangeName)}`);
     }
-    this.#found.clear();
-    exchange.route(routingKey, this.#found, ++this.#routing);
-    return [...this.#found];
+    for (const key of routingKeys) exchange.route(key, this.#found, ++this.#routing);
+    return { queues: [...this.#found], cacheable: true };
   }
 
   // Exchanges

@@ -8,6 +8,7 @@ import { type ArgumentValue, NO_ARGUMENTS } from "./arguments.ts";
 import { DefinitionsReplay, type Entry } from "./definitions.ts";
 import type { Consumer, Queue } from "./queue.ts";
 import { Refusal, type RefusalReason } from "./refusal.ts";
+import { Timers } from "./timers.ts";
 import { Turn } from "./turn.ts";
 import { VirtualHost } from "./virtual_host.ts";
 
@@ -38,6 +39,7 @@ function setUp() {
       }),
     destroyStore: (store) => void destroyed.push(store),
     nextQueueId: () => ++id,
+    timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30 },
   });
   const queue = (name: string, declaration = DURABLE): Queue => vhost.declareQueue(name, declaration, OWNER).queue;
@@ -48,7 +50,7 @@ function refuses(reason: RefusalReason, text: RegExp, act: () => unknown): void 
   assert.throws(act, (error) => error instanceof Refusal && error.reason === reason && text.test(error.message));
 }
 
-function names(queues: Queue[]): string[] {
+function names(queues: readonly Queue[]): string[] {
   return queues.map(({ name }) => name).sort();
 }
 
@@ -93,6 +95,7 @@ function textOf(message: Message | null): string | null {
 /** A consumer that takes `room` messages and settles none. */
 class Taker implements Consumer {
   readonly noAck = false;
+  readonly priority = 0;
   readonly exclusive: boolean;
   readonly taken: string[] = [];
   readonly positions: [position: number, bodyBytes: number][] = [];
@@ -122,8 +125,8 @@ class Taker implements Consumer {
 test("the default exchange leads to the queue of that name", () => {
   const { vhost, queue } = setUp();
   queue("a");
-  assert.deepEqual(names(vhost.route("", "a")), ["a"]);
-  assert.deepEqual(vhost.route("", "b"), []);
+  assert.deepEqual(names(vhost.route("", ["a"], message("")).queues), ["a"]);
+  assert.deepEqual(names(vhost.route("", ["b"], message("")).queues), []);
 });
 
 test("direct, fanout and topic exchanges lead where their bindings say, each queue once (behaviours 30)", () => {
@@ -137,13 +140,13 @@ test("direct, fanout and topic exchanges lead where their bindings say, each que
   vhost.bind("amq.topic", a, "#", NO_ARGUMENTS);
   vhost.bind("amq.topic", a, "s.*", NO_ARGUMENTS);
   vhost.bind("amq.topic", b, "s.t", NO_ARGUMENTS);
-  assert.deepEqual(names(vhost.route("amq.direct", "key")), ["a"]);
-  assert.deepEqual(names(vhost.route("amq.direct", "none")), []);
-  assert.deepEqual(names(vhost.route("amq.fanout", "whatever")), ["a", "b"]);
-  assert.deepEqual(names(vhost.route("amq.topic", "s.t")), ["a", "b"]);
-  assert.deepEqual(names(vhost.route("amq.topic", "s.u")), ["a"]);
+  assert.deepEqual(names(vhost.route("amq.direct", ["key"], message("")).queues), ["a"]);
+  assert.deepEqual(names(vhost.route("amq.direct", ["none"], message("")).queues), []);
+  assert.deepEqual(names(vhost.route("amq.fanout", ["whatever"], message("")).queues), ["a", "b"]);
+  assert.deepEqual(names(vhost.route("amq.topic", ["s.t"], message("")).queues), ["a", "b"]);
+  assert.deepEqual(names(vhost.route("amq.topic", ["s.u"], message("")).queues), ["a"]);
   vhost.unbind("amq.topic", b, "s.t", NO_ARGUMENTS);
-  assert.deepEqual(names(vhost.route("amq.topic", "s.t")), ["a"]);
+  assert.deepEqual(names(vhost.route("amq.topic", ["s.t"], message("")).queues), ["a"]);
 });
 
 test("exchanges bound in a circle end (behaviours 29)", () => {
@@ -154,7 +157,7 @@ test("exchanges bound in a circle end (behaviours 29)", () => {
   vhost.bind("one", vhost.exchange("two"), "", NO_ARGUMENTS);
   vhost.bind("two", vhost.exchange("one"), "", NO_ARGUMENTS);
   vhost.bind("two", a, "", NO_ARGUMENTS);
-  assert.deepEqual(names(vhost.route("one", "k")), ["a"]);
+  assert.deepEqual(names(vhost.route("one", ["k"], message("")).queues), ["a"]);
 });
 
 test("every change that may lead elsewhere changes the revision", () => {
@@ -184,8 +187,8 @@ test("what is refused, is refused with its reason", () => {
   const other = { name: "other" };
   vhost.declareQueue("mine", { ...TRANSIENT, exclusive: true }, OWNER);
   refuses("not-found", /no queue 'x' in vhost '\/'/, () => vhost.queue("x"));
-  refuses("not-found", /no exchange 'x' in vhost '\/'/, () => vhost.route("x", "k"));
-  refuses("access-refused", /internal/, () => vhost.route("i", "k"));
+  refuses("not-found", /no exchange 'x' in vhost '\/'/, () => vhost.route("x", ["k"], message("")).queues);
+  refuses("access-refused", /internal/, () => vhost.route("i", ["k"], message("")).queues);
   refuses("access-refused", /default exchange/, () => vhost.bind("", a, "k", NO_ARGUMENTS));
   refuses("access-refused", /default exchange/, () => vhost.unbind("", a, "k", NO_ARGUMENTS));
   refuses(
@@ -383,7 +386,11 @@ test("a log played back gives what was durable, and nothing that was deleted or 
     assert.deepEqual(ids, new Set([a.id, vhost.queue("b").id]));
     assert.deepEqual([...fresh.vhost.exchanges.keys()].filter((name) => !name.startsWith("amq.")), ["", "e"]);
     assert.deepEqual(fresh.vhost.exchange("e").args, args);
-    assert.deepEqual(names(fresh.vhost.route("e", "k.x")), ["a"], "b was bound only in its earlier life");
+    assert.deepEqual(
+      names(fresh.vhost.route("e", ["k.x"], message("")).queues),
+      ["a"],
+      "b was bound only in its earlier life",
+    );
     assert.equal(fresh.vhost.exchange("e").bindingCount, 1);
   }
 });

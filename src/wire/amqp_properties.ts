@@ -10,7 +10,7 @@
 //                    ^ at
 
 import { assert } from "../lib/assert.ts";
-import type { OutBuffer } from "../lib/out_buffer.ts";
+import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { FRAME_HEADER } from "./amqp_frame.ts";
 import type { FieldTable } from "./amqp_table.ts";
 import { putTable, readTable } from "./amqp_table_codec.ts";
@@ -236,6 +236,24 @@ export function putProperties(out: OutBuffer, properties: Properties): void {
   putText(PROPERTY_APP_ID, properties.appId);
   putText(PROPERTY_CLUSTER_ID, properties.clusterId);
   out.view.setUint16(out.start + flagsAt, flags);
+}
+
+/**
+ * The run of a header with other properties than it came with: `change` gets what is there and may alter it. For the few
+ * messages to which the broker itself adds something. Throws ProtocolViolation 501 for a header that cannot be decoded.
+ */
+export function changeHeader(
+  bytes: Uint8Array,
+  at: number,
+  size: number,
+  change: (properties: Properties) => void,
+): Uint8Array {
+  const header = decodeHeader(bytes, at, size);
+  change(header);
+  const out = new OutBuffer(new BufferPool());
+  putLonglong(out, header.bodySize);
+  putProperties(out, header);
+  return out.bytes.slice(out.start, out.end);
 }
 
 function putUint64(out: OutBuffer, value: number | bigint): void {

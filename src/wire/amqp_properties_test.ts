@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Field } from "./amqp_table.ts";
 import {
+  changeHeader,
   checkProperties,
   CLASS_BASIC,
   type ContentHeader,
@@ -221,4 +222,19 @@ test("headers with one byte changed are a violation or decode, and the hot reade
     }),
     { numRuns: 500 },
   );
+});
+
+test("a header is changed without touching what else stands in it", () => {
+  const run = runOf(FULL_FRAME);
+  assert.deepEqual(changeHeader(run, 0, run.length, () => {}), run);
+  const changed = changeHeader(run, 0, run.length, (properties) => {
+    delete properties.expiration;
+    properties.headers!.set("more", { type: "S", value: "x" });
+  });
+  const { expiration: _, ...expected } = { ...FULL, bodySize: 16 };
+  expected.headers = new Map([...FULL.headers!, [
+    "more",
+    { type: "S", value: "x" } as Field,
+  ]]);
+  assert.deepEqual(decodeHeader(changed, 0, changed.length), expected);
 });
