@@ -15,6 +15,9 @@ import type { Address, Conn, ConnHandler, FileLock, Listener, Runtime, SegmentFi
 import { createSyncer } from "./syncer.ts";
 
 type Socket = Bun.Socket<BunConn>;
+/** What an owner gets at a time; the rest follows when the other sockets had their turn. */
+const TURN_BYTES_MAX = 64 * 1024;
+
 type Accept = (conn: Conn) => ConnHandler;
 
 export class BunRuntime implements Runtime {
@@ -126,6 +129,15 @@ class BunConn implements Conn {
   closed = false;
   error: Error | null = null;
   linger: ReturnType<typeof setTimeout> | null = null;
+  /** The owner wants nothing handed to it. */
+  paused = false;
+  /** Received and not yet handed to the owner; the socket is paused meanwhile. */
+  rest: Uint8Array | null = null;
+  goingOn = false;
+  readonly #goOn = (): void => {
+    this.goingOn = false;
+    if (this.rest !== null && !this.paused && !this.closing) this.#handPiece(this.rest);
+  };
 
   constructor(socket: Socket, pool: BufferPool) {
     this.remote = { host: socket.remoteAddress, port: socket.remotePort };
@@ -146,16 +158,21 @@ class BunConn implements Conn {
   }
 
   pause(): void {
-    if (!this.closed && !this.closing) this.socket.pause();
+    if (this.closed || this.closing) return;
+    this.paused = true;
+    this.socket.pause();
   }
 
   resume(): void {
-    if (!this.closed && !this.closing) this.socket.resume();
+    if (this.closed || this.closing) return;
+    this.paused = false;
+    this.#readOn();
   }
 
   close(): void {
     if (this.closing || this.closed) return;
     this.closing = true;
+    this.rest = null;
     // Read on, to nowhere: closing with bytes unread would be a reset, which can cost the peer what we sent last.
     this.socket.resume();
     this.#armLinger();
@@ -180,10 +197,35 @@ class BunConn implements Conn {
   /** Hot. */
   received(chunk: Uint8Array): void {
     if (this.closing) return;
+    if (this.rest !== null) this.rest = joined(this.rest, chunk);
+    else if (chunk.length <= TURN_BYTES_MAX) this.#hand(chunk);
+    else {
+      // Bun reads a busy socket ten times in a row otherwise, and the others wait.
+      this.socket.pause();
+      this.#handPiece(chunk);
+    }
+  }
+
+  #handPiece(bytes: Uint8Array): void {
+    this.rest = bytes.length > TURN_BYTES_MAX ? bytes.subarray(TURN_BYTES_MAX) : null;
+    this.#hand(bytes.subarray(0, TURN_BYTES_MAX));
+    if (!this.paused) this.#readOn();
+  }
+
+  #hand(bytes: Uint8Array): void {
     try {
-      this.handler!.onData(chunk);
+      this.handler!.onData(bytes);
     } catch (error) {
       this.failed(error);
+    }
+  }
+
+  #readOn(): void {
+    if (this.rest === null) {
+      if (!this.closing) this.socket.resume();
+    } else if (!this.goingOn) {
+      this.goingOn = true;
+      setImmediate(this.#goOn);
     }
   }
 
@@ -205,6 +247,8 @@ class BunConn implements Conn {
   }
 
   peerEnded(): void {
+    // What came before the end is handed over before it.
+    while (this.rest !== null && !this.closing) this.#handPiece(this.rest);
     this.peerDone = true;
     if (this.finished) this.socket.end();
     else this.close();
@@ -221,6 +265,7 @@ class BunConn implements Conn {
     this.closed = true;
     this.closing = true;
     this.blocked = false;
+    this.rest = null;
     this.out.clear();
     if (this.linger !== null) clearTimeout(this.linger);
     queueMicrotask(() => this.handler?.onClose(this.error ?? error));
@@ -254,4 +299,11 @@ class BunConn implements Conn {
     this.linger = setTimeout(() => this.abort(), CLOSE_LINGER_MS);
     this.linger.unref();
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
 }

@@ -20,6 +20,10 @@ const READ_BYTES_MAX = 256 * 1024;
 /** The buffer grows by this when a read fills it, and shrinks by it after READS_SMALL reads that it would be enough for. */
 const READ_GROWTH = 4;
 const READS_SMALL = 4;
+/** A connection looks at the clock after so much has been handed over. */
+const TURN_BYTES_MAX = 256 * 1024;
+/** So long may connections that always find bytes keep the others waiting, milliseconds. */
+const ROUND_MS_MAX = 10;
 /** After an accept that failed (no descriptors left): trying again at once would only burn the processor. */
 const ACCEPT_RETRY_MS = 100;
 
@@ -28,12 +32,13 @@ type Accept = (conn: Conn) => ConnHandler;
 export class DenoRuntime implements Runtime {
   readonly name = "deno";
   readonly #pool = new BufferPool();
+  readonly #rounds = new Rounds();
   readonly #libc: Libc | null = openLibc();
 
   async listen(address: Address, accept: Accept): Promise<Listener> {
     try {
       const listener = Deno.listen({ hostname: await resolveHost(address.host), port: address.port });
-      const accepting = acceptAll(listener, this.#pool, accept);
+      const accepting = acceptAll(listener, this.#pool, this.#rounds, accept);
       return {
         address: { host: listener.addr.hostname, port: listener.addr.port },
         close() {
@@ -50,7 +55,7 @@ export class DenoRuntime implements Runtime {
   async connect(address: Address, handler: Accept): Promise<Conn> {
     try {
       const socket = await Deno.connect({ hostname: address.host, port: address.port });
-      const conn = new DenoConn(socket, this.#pool);
+      const conn = new DenoConn(socket, this.#pool, this.#rounds);
       conn.opened(handler);
       return conn;
     } catch (error) {
@@ -76,12 +81,17 @@ export class DenoRuntime implements Runtime {
   }
 }
 
-async function acceptAll(listener: Deno.TcpListener, pool: BufferPool, accept: Accept): Promise<void> {
+async function acceptAll(
+  listener: Deno.TcpListener,
+  pool: BufferPool,
+  rounds: Rounds,
+  accept: Accept,
+): Promise<void> {
   for (;;) {
     try {
       const socket = await listener.accept();
       try {
-        new DenoConn(socket, pool).opened(accept);
+        new DenoConn(socket, pool, rounds).opened(accept);
       } catch {
         // The peer was gone before its addresses could be asked for.
         closeQuietly(socket);
@@ -95,11 +105,33 @@ async function acceptAll(listener: Deno.TcpListener, pool: BufferPool, accept: A
   }
 }
 
+/**
+ * A read that finds bytes does not wait, and while there is always one Deno looks only now and then which other sockets are
+ * ready. So now and then the busy connections all wait for one timer: nothing is left to do, and the others come in.
+ */
+class Rounds {
+  #begunMs = performance.now();
+  #end: Promise<void> | null = null;
+
+  /** Null while the round goes on, otherwise what to wait for. */
+  over(): Promise<void> | null {
+    if (this.#end === null && performance.now() - this.#begunMs < ROUND_MS_MAX) return null;
+    return this.#end ??= new Promise((resolve) => {
+      setTimeout(() => {
+        this.#end = null;
+        this.#begunMs = performance.now();
+        resolve();
+      }, 0);
+    });
+  }
+}
+
 class DenoConn implements Conn {
   readonly remote: Address;
   readonly local: Address;
   readonly out: OutBuffer;
   readonly socket: Deno.TcpConn;
+  readonly rounds: Rounds;
   handler: ConnHandler | null = null;
   /** What the writing loop sends; `out` fills up anew meanwhile. */
   readonly sending: OutBuffer;
@@ -118,12 +150,13 @@ class DenoConn implements Conn {
   paused = false;
   resumed: (() => void) | null = null;
 
-  constructor(socket: Deno.TcpConn, pool: BufferPool) {
+  constructor(socket: Deno.TcpConn, pool: BufferPool, rounds: Rounds) {
     this.remote = { host: socket.remoteAddr.hostname, port: socket.remoteAddr.port };
     this.local = { host: socket.localAddr.hostname, port: socket.localAddr.port };
     this.out = new OutBuffer(pool);
     this.sending = new OutBuffer(pool);
     this.socket = socket;
+    this.rounds = rounds;
     socket.setNoDelay(true);
   }
 
@@ -181,6 +214,7 @@ class DenoConn implements Conn {
   async #read(): Promise<void> {
     let buffer = new Uint8Array(READ_BYTES_MIN);
     let smallReads = 0;
+    let turnBytes = 0;
     while (!this.closed) {
       let count: number | null;
       try {
@@ -202,6 +236,11 @@ class DenoConn implements Conn {
       } catch (error) {
         this.failed(error);
         return;
+      }
+      turnBytes += count;
+      if (turnBytes >= TURN_BYTES_MAX) {
+        turnBytes = 0;
+        await this.rounds.over();
       }
       if (count === buffer.length) {
         smallReads = 0;

@@ -58,7 +58,10 @@ export interface Conn {
 }
 
 export interface ConnHandler {
-  /** Bytes arrived, at most 512 KiB. `chunk` is valid only during the call. A throw aborts this connection alone. */
+  /**
+   * Bytes arrived, at most 256 KiB; others have their turn before more is handed over. `chunk` is valid only during the
+   * call. A throw aborts this connection alone.
+   */
   onData(chunk: Uint8Array): void;
   /** After `pending` was above 0 it is 0 again. On Deno that is after every flush, on Bun only when the kernel was full. */
   onDrain(): void;

@@ -37,6 +37,12 @@ function send(conn: Conn, bytes: Uint8Array): void {
   conn.flush();
 }
 
+/** Is busy, as long as it says. */
+function spend(ms: number): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end);
+}
+
 /** Echoes, and reads no more than it can send. */
 const echo = (recorder: Recorder): Partial<ConnHandler> => ({
   onData(chunk) {
@@ -98,6 +104,37 @@ export function connectionConformance(name: string, make: () => Runtime, native:
     client.conn.close();
     await closed(client, accepted[0]!);
     assert.equal(client.intact, true);
+    await listener.close();
+  });
+
+  it("a peer that sends without a break leaves room for the others", async (runtime) => {
+    const { listener, accepted } = await record(runtime, echo);
+    const pinging = await dial(runtime, listener);
+    const busy = await dial(runtime, listener);
+    await until(() => accepted.length === 2);
+    const sink = accepted.find(({ conn }) => conn.remote.port === busy.conn.local.port)!;
+    // It costs a millisecond per 64 KiB, as small messages would.
+    sink.react = { onData: (chunk) => spend(chunk.length / (64 * 1024)) };
+    // How much of the busy one is handed over while another one's byte goes to and fro, at worst.
+    let before = 0;
+    let worst = 0;
+    let pings = 0;
+    pinging.react = {
+      onData() {
+        pings++;
+        worst = Math.max(worst, sink.bytes - before);
+        before = sink.bytes;
+        send(pinging.conn, pattern(pings, 1));
+      },
+    };
+    send(pinging.conn, pattern(0, 1));
+    pour(busy, 16 * MIB);
+    await until(() => sink.bytes === 16 * MIB);
+    worst = Math.max(worst, sink.bytes - before);
+    assert.ok(sink.chunkMax <= 256 * 1024, `${sink.chunkMax} bytes in one piece`);
+    assert.ok(worst <= 3 * MIB, `${worst} bytes in between, ${pings} pings`);
+    pinging.conn.close();
+    await closed(pinging, busy, ...accepted);
     await listener.close();
   });
 
