@@ -1,12 +1,18 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
+import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
 import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
+import type { Arguments } from "./core/arguments.ts";
+import { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
@@ -19,6 +25,8 @@ import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
 import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import type { MessageStore } from "./store/message_store.ts";
+import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import type { StoreEvent } from "./store/store_event.ts";
@@ -26,6 +34,8 @@ import { NAME, VERSION } from "./version.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
+/** How often free disk and used memory are looked at, milliseconds. */
+const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 const DEFAULT_VHOST = "/";
@@ -68,6 +78,11 @@ export class Broker {
     return address === undefined ? [] : [{ protocol: "amqp", ...address }];
   }
 
+  /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
+  get alarms(): Alarms | null {
+    return this.#parts?.alarms ?? null;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
@@ -96,6 +111,7 @@ export class Broker {
 /** A running broker's parts. */
 class Parts {
   amqp: AmqpListener | null = null;
+  readonly alarms: Alarms;
   readonly #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -116,6 +132,7 @@ class Parts {
   #transientFiles: SegmentFiles = new MemoryFiles();
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
+  #alarmChecks: ReturnType<typeof setInterval> | null = null;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
@@ -124,6 +141,12 @@ class Parts {
     this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    this.alarms = new Alarms({
+      freeDiskBytes: () => config.memory ? null : freeBytes(config.dataDir),
+      freeDiskBytesMin: config.freeDiskBytesMin,
+      residentBytes: () => process.memoryUsage.rss(),
+      residentBytesMax: config.residentBytesMax,
+    });
   }
 
   // Starting
@@ -185,17 +208,19 @@ class Parts {
     const vhost = new VirtualHost(name, {
       turn: this.#turn,
       definitions,
-      openStore: (queueId, durable) => this.#openQueue(queueId, durable),
+      openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
       nextQueueId: () => ++this.#queueIdMax,
+      report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
+      commit: this.#commit,
       limits: { queuesMax: QUEUES_MAX, exchangesMax: EXCHANGES_MAX, bindingsMax: BINDINGS_MAX },
     });
     this.#vhosts.set(name, vhost);
     return vhost;
   }
 
-  #openQueue(queueId: number, durable: boolean): QueueStore {
+  #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
     const onDisk = durable && this.#dataDir !== null;
     const directory = onDisk ? this.#dataDir!.queuePath(queueId) : join("transient", String(queueId));
     const host: QueueStoreHost = {
@@ -205,11 +230,14 @@ class Parts {
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
-    return QueueStore.open({ queueId, directory, segmentBytesMax: this.#config.segmentBytes }, host);
+    const options = { queueId, directory, segmentBytesMax: this.#config.segmentBytes };
+    const maxPriority = maxPriorityOf(args);
+    if (maxPriority > 0) return PriorityStore.open({ ...options, maxPriority, priorityOf }, host);
+    return QueueStore.open(options, host);
   }
 
   /** A durable queue's files go when its deletion is on disk: a crash in between must not leave an emptied queue. */
-  #destroyQueue(store: QueueStore, durable: boolean): void {
+  #destroyQueue(store: MessageStore, durable: boolean): void {
     if (!durable) return store.destroy();
     this.#commit.wait({ seal: () => {}, durable: () => store.destroy() });
     this.#turn.schedule();
@@ -233,7 +261,10 @@ class Parts {
   async listen(): Promise<void> {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
-    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback);
+    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
+    this.alarms.check();
+    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
+    this.#alarmChecks.unref();
     if (amqp.port < 0) return;
     const services: AmqpServices = {
       settings: amqp,
@@ -243,7 +274,9 @@ class Parts {
       commit: this.#commit,
       clock: this.#clock,
       log: textLog(getLogger(["leveret", "amqp"])),
-      product: { name: NAME, version: VERSION, platform: this.#runtime.name },
+      product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
+      alarms: this.alarms,
+      replies: new DirectReplies(),
     };
     this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
@@ -269,13 +302,12 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
+    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
     this.#timers.close();
     await this.amqp?.close();
     try {
       await this.#commit.drain();
-      for (const vhost of this.#vhosts.values()) {
-        for (const queue of vhost.queues.values()) queue.store.close();
-      }
+      for (const vhost of this.#vhosts.values()) vhost.close();
       await this.#commit.drain();
     } finally {
       await this.#release();
@@ -289,6 +321,16 @@ class Parts {
     await this.#transientFiles.close();
     await this.#durableFiles?.close();
     this.#dataDir?.close();
+  }
+}
+
+/** Free bytes of the disk with this directory; null where that cannot be told. */
+function freeBytes(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return null;
   }
 }
 

@@ -20,9 +20,25 @@ export const OUT_PENDING_BYTES_MAX = 1024 * 1024;
 export const QUEUES_MAX = 1_000_000;
 export const EXCHANGES_MAX = 1_000_000;
 export const BINDINGS_MAX = 5_000_000;
+/** How long a consumer may hold a message where its queue does not say: RabbitMQ's 30 minutes. */
+export const CONSUMER_TIMEOUT_MS = 30 * 60 * 1000;
 /** Consumers of one channel. */
 export const CHANNEL_CONSUMERS_MAX = 65_536;
-/** Bodies of one connection that have begun and are not whole, bytes, all channels together; one message always fits. */
+/**
+ * What one connection has begun and not finished, bytes, all channels together: bodies that are not whole, and
+ * transactions that are not committed. One message always fits.
+ */
 export const UNFINISHED_BODIES_BYTES_MAX = 64 * 1024 * 1024;
 /** Segments of transient queues held in memory, bytes, all queues together; beyond it they are unlinked files. */
 export const TRANSIENT_BYTES_IN_MEMORY_MAX = 32 * 1024 * 1024;
+/** What a deduplicating exchange or queue remembers, entries of about 200 bytes. */
+export const DEDUPLICATION_ENTRIES_MAX = 1_000_000;
+/** The weight of one binding of a consistent hash exchange; each unit costs 1 KiB. */
+export const HASH_WEIGHT_MAX = 1000;
+/** Of all bindings of one such exchange together. */
+export const HASH_WEIGHTS_MAX = 10_000;
+/**
+ * Direct replies that a client has not read, bytes: there is no queue for them to wait in, so beyond it they count as
+ * undeliverable. Larger than what a client's own requests bring in while it does not read.
+ */
+export const DIRECT_REPLY_PENDING_BYTES_MAX = 16 * 1024 * 1024;

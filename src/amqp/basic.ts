@@ -4,14 +4,15 @@ import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
 import { AmqpConsumer, writeContent } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
-import { fromTable } from "./field_values.ts";
+import { DIRECT_REPLY_TO } from "./direct_replies.ts";
+import { typeName } from "./rare_properties.ts";
 import { routeTexts } from "./route.ts";
 import { generatedName, handleExchange, handleQueue, type TopologyMethod, usableQueue } from "./topology.ts";
+import type { FieldTable } from "../wire/amqp_table.ts";
 import {
   type BasicCancel,
   type BasicConsume,
   type BasicGet,
-  type BasicNack,
   type BasicQos,
   type Method,
   METHOD_BASIC_ACK,
@@ -29,6 +30,9 @@ import {
   METHOD_CHANNEL_OPEN,
   METHOD_CONFIRM_SELECT,
   METHOD_NAMES,
+  METHOD_TX_COMMIT,
+  METHOD_TX_ROLLBACK,
+  METHOD_TX_SELECT,
   writeBasicCancelOk,
   writeBasicConsumeOk,
   writeBasicGetEmpty,
@@ -37,13 +41,17 @@ import {
   writeBasicRecoverOk,
   writeChannelFlowOk,
   writeConfirmSelectOk,
+  writeTxCommitOk,
+  writeTxRollbackOk,
+  writeTxSelectOk,
 } from "../wire/amqp_methods.ts";
 
 const CLASS_EXCHANGE = 40;
 const CLASS_QUEUE = 50;
 
 /** Consumer arguments that mean something to RabbitMQ and are not there yet. */
-const PLANNED_ARGUMENTS = ["x-priority", "x-stream-offset", "x-cancel-on-ha-failover", "x-stream-filter"];
+const PLANNED_ARGUMENTS = ["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"];
+const INTEGER_TYPES = "bBsuIilL";
 
 /** Does what a method asks, and answers. */
 export function handleMethod(channel: Channel, method: Method): void {
@@ -55,11 +63,11 @@ export function handleMethod(channel: Channel, method: Method): void {
   }
   switch (method.kind) {
     case METHOD_BASIC_ACK:
-      return channel.acknowledge(method.deliveryTag, method.multiple);
+      return channel.deliveries.acknowledge(method.deliveryTag, method.multiple);
     case METHOD_BASIC_NACK:
-      return negative(channel, method);
+      return channel.deliveries.reject(method.deliveryTag, method.multiple, method.requeue);
     case METHOD_BASIC_REJECT:
-      return method.requeue ? channel.requeue(method.deliveryTag, false) : channel.reject(method.deliveryTag, false);
+      return channel.deliveries.reject(method.deliveryTag, false, method.requeue);
     case METHOD_BASIC_CONSUME:
       return consume(channel, method);
     case METHOD_BASIC_CANCEL:
@@ -73,17 +81,29 @@ export function handleMethod(channel: Channel, method: Method): void {
       return qos(channel, method);
     case METHOD_BASIC_RECOVER:
     case METHOD_BASIC_RECOVER_ASYNC:
-      if (!method.requeue) throw new AmqpError(540, "requeue=false");
-      channel.requeueAll();
+      if (method.requeue) channel.deliveries.requeueAll();
+      else channel.deliveries.redeliverAll();
+      channel.wakeConsumers();
       if (method.kind === METHOD_BASIC_RECOVER) channel.reply((out) => writeBasicRecoverOk(out, channel.number));
       return;
-    case METHOD_CHANNEL_FLOW:
-      if (!method.active) throw new AmqpError(540, "active=false");
-      return channel.reply((out) => writeChannelFlowOk(out, channel.number, { active: true }));
+    case METHOD_CHANNEL_FLOW: {
+      const { active } = method;
+      channel.flow(active);
+      return channel.reply((out) => writeChannelFlowOk(out, channel.number, { active }));
+    }
     case METHOD_CONFIRM_SELECT:
       channel.selectConfirms();
       if (!method.noWait) channel.reply((out) => writeConfirmSelectOk(out, channel.number));
       return;
+    case METHOD_TX_SELECT:
+      channel.selectTransactions();
+      return channel.reply((out) => writeTxSelectOk(out, channel.number));
+    case METHOD_TX_COMMIT:
+      channel.commit();
+      return channel.replyWhenDurable(true, (out) => writeTxCommitOk(out, channel.number));
+    case METHOD_TX_ROLLBACK:
+      channel.rollBack(true);
+      return channel.reply((out) => writeTxRollbackOk(out, channel.number));
     case METHOD_CHANNEL_OPEN:
       throw new AmqpError(504, "second 'channel.open' seen");
     default:
@@ -91,33 +111,60 @@ export function handleMethod(channel: Channel, method: Method): void {
   }
 }
 
-function negative(channel: Channel, { deliveryTag, multiple, requeue }: BasicNack): void {
-  if (requeue) channel.requeue(deliveryTag, multiple);
-  else channel.reject(deliveryTag, multiple);
-}
-
 function consume(channel: Channel, method: BasicConsume): void {
+  if (method.queue === DIRECT_REPLY_TO) return consumeReplies(channel, method);
   const queue = usableQueue(channel, method.queue);
-  const args = fromTable(method.arguments);
-  const planned = PLANNED_ARGUMENTS.find((key) => args.has(key));
-  if (planned !== undefined) throw new AmqpError(540, `consumer argument '${planned}'`);
+  const priority = readConsumerArguments(method.arguments, channel.vhost.queueText(queue.name));
   if (method.noLocal) throw new AmqpError(540, "no_local=true");
-  if (method.consumerTag !== "" && channel.consumers.has(method.consumerTag)) {
-    throw new AmqpError(530, `attempt to reuse consumer tag '${method.consumerTag}'`);
-  }
-  if (channel.consumers.size >= CHANNEL_CONSUMERS_MAX) {
-    throw new AmqpError(530, `reached maximum (${CHANNEL_CONSUMERS_MAX}) of consumers per channel`);
-  }
-  const tag = method.consumerTag === "" ? generatedName("amq.ctag-") : method.consumerTag;
+  const tag = consumerTag(channel, method);
   const { noAck, exclusive } = method;
-  const consumer = new AmqpConsumer(channel, queue, tag, { noAck, exclusive, prefetch: channel.consumerPrefetch });
+  const prefetch = channel.consumerPrefetch;
+  const consumer = new AmqpConsumer(channel, queue, tag, { noAck, exclusive, prefetch, priority });
   queue.addConsumer(consumer, channel.vhost.queueText(queue.name));
   channel.consumers.set(tag, consumer);
+  if (!noAck) channel.deliveries.watch(queue);
   if (method.noWait) return consumer.start();
   channel.reply((out) => {
     writeBasicConsumeOk(out, channel.number, { consumerTag: tag });
     consumer.start();
   });
+}
+
+/** A consumer of direct replies: no queue stands behind it. */
+function consumeReplies(channel: Channel, method: BasicConsume): void {
+  const tag = consumerTag(channel, method);
+  if (!method.noAck) throw new AmqpError(406, "reply consumer cannot acknowledge");
+  if (channel.replyConsumer !== null) throw new AmqpError(406, "reply consumer already set");
+  channel.replyConsumer = channel.connection.services.replies.open(channel, tag);
+  if (!method.noWait) channel.reply((out) => writeBasicConsumeOk(out, channel.number, { consumerTag: tag }));
+}
+
+/** The tag that the client chose, or one of ours. */
+function consumerTag(channel: Channel, { consumerTag }: BasicConsume): string {
+  if (consumerTag !== "" && (channel.consumers.has(consumerTag) || channel.replyConsumer?.tag === consumerTag)) {
+    throw new AmqpError(530, `attempt to reuse consumer tag '${consumerTag}'`);
+  }
+  if (channel.consumers.size >= CHANNEL_CONSUMERS_MAX) {
+    throw new AmqpError(530, `reached maximum (${CHANNEL_CONSUMERS_MAX}) of consumers per channel`);
+  }
+  return consumerTag === "" ? generatedName("amq.ctag-") : consumerTag;
+}
+
+/** Checks the arguments of a consumer as RabbitMQ does, those without meaning here too; returns its priority. */
+function readConsumerArguments(args: FieldTable, where: string): number {
+  const planned = PLANNED_ARGUMENTS.find((key) => args.has(key));
+  if (planned !== undefined) throw new AmqpError(540, `consumer argument '${planned}'`);
+  const refuse = (name: string, what: string): never => {
+    throw new AmqpError(406, `invalid arg '${name}' for ${where}: ${what}`);
+  };
+  const failover = args.get("x-cancel-on-ha-failover");
+  if (failover !== undefined && failover.type !== "t") {
+    refuse("x-cancel-on-ha-failover", `{unacceptable_type,${typeName(failover)}}`);
+  }
+  const priority = args.get("x-priority");
+  if (priority === undefined) return 0;
+  if (!INTEGER_TYPES.includes(priority.type)) refuse("x-priority", `"expected integer, got ${typeName(priority)}"`);
+  return Number(priority.value);
 }
 
 function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
@@ -126,31 +173,35 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
     consumer.ended = true;
     channel.consumers.delete(consumerTag);
     channel.vhost.removeConsumer(consumer.queue, consumer);
+  } else if (channel.replyConsumer?.tag === consumerTag) {
+    channel.replyConsumer.close();
+    channel.replyConsumer = null;
   }
   if (!noWait) channel.reply((out) => writeBasicCancelOk(out, channel.number, { consumerTag }));
 }
 
 function get(channel: Channel, method: BasicGet): void {
   const queue = usableQueue(channel, method.queue);
+  if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
     const message = queue.gone || channel.released ? null : queue.get();
     if (message === null) return writeBasicGetEmpty(out, channel.number);
     const [exchange, routingKey] = routeTexts(message);
     const { redelivered, position, recordBytes, bodyBytes } = message;
-    const deliveryTag = channel.nextDeliveryTag();
+    const deliveryTag = channel.deliveries.nextTag();
     const messageCount = queue.store.readyCount;
     writeBasicGetOk(out, channel.number, { deliveryTag, redelivered, exchange, routingKey, messageCount });
     writeContent(out, channel.number, message, channel.connection.frameBytesMax);
     if (method.noAck) queue.settle(position, recordBytes, bodyBytes);
-    else channel.holds(deliveryTag, queue, null, position, recordBytes, bodyBytes);
+    else channel.deliveries.hold(deliveryTag, queue, null, position, recordBytes, bodyBytes);
   });
 }
 
 /** RabbitMQ's meaning of `global`: false for each new consumer of the channel, true for all of them together. */
 function qos(channel: Channel, { prefetchSize, prefetchCount, global }: BasicQos): void {
   if (prefetchSize !== 0) throw new AmqpError(540, `prefetch_size!=0 (${prefetchSize})`);
-  if (global) channel.channelPrefetch = prefetchCount;
+  if (global) channel.deliveries.prefetch = prefetchCount;
   else channel.consumerPrefetch = prefetchCount;
   channel.reply((out) => writeBasicQosOk(out, channel.number));
   channel.wakeConsumers();

@@ -1,9 +1,9 @@
 // One channel: takes its frames, holds its consumers and unsettled deliveries, numbers deliveries and confirms, answers
 // in order, and closes itself when something is refused. What single methods do stands in basic.ts and topology.ts.
 
-import type { Queue } from "../core/queue.ts";
+import { Queue } from "../core/queue.ts";
+import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
-import type { OutBuffer } from "../lib/out_buffer.ts";
 import type { Message } from "../store/message.ts";
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from "../wire/amqp_frame.ts";
 import {
@@ -14,33 +14,25 @@ import {
   METHOD_CHANNEL_CLOSE_OK,
   writeBasicAck,
   writeBasicCancel,
+  writeBasicNack,
   writeBasicReturn,
   writeChannelClose,
   writeChannelCloseOk,
 } from "../wire/amqp_methods.ts";
-import { checkRareProperties } from "./rare_properties.ts";
 import { handleMethod } from "./basic.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
 import { type AmqpConsumer, writeContent } from "./consumer.ts";
+import { Deliveries } from "./deliveries.ts";
+import type { ReplyConsumer } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
-import { Publisher, type PublisherHost } from "./publisher.ts";
+import { NO_CONSUMERS, NO_ROUTE, Publisher, type PublisherHost } from "./publisher.ts";
+import { readRareProperties, type Rewrite, type Sender } from "./rare_properties.ts";
+import { Replies, type WriteReply } from "./replies.ts";
 import { routeTexts } from "./route.ts";
-import { type Delivery, Unacked } from "./unacked.ts";
+import { Transaction } from "./transaction.ts";
 
-/** What becomes of a delivery. */
-type Outcome = typeof ACKNOWLEDGED | typeof REJECTED | typeof REQUEUED;
-const ACKNOWLEDGED = 0;
-const REJECTED = 1;
-const REQUEUED = 2;
-
-/** A reply that waits for its turn, and perhaps for the disk. */
-interface PendingReply {
-  ready: boolean;
-  readonly write: (out: OutBuffer) => void;
-}
-
-export class Channel implements PublisherHost {
+export class Channel implements PublisherHost, Sender {
   readonly number: number;
   readonly connection: AmqpConnection;
   readonly vhost: VirtualHost;
@@ -50,32 +42,30 @@ export class Channel implements PublisherHost {
   lastQueue: string | null = null;
   /** Prefetch of consumers to come, 0 for none. */
   consumerPrefetch = 0;
-  /** Shared by all consumers of the channel, 0 for none. */
-  channelPrefetch = 0;
-  /** Delivered by consumers with acknowledgements and not settled: what `channelPrefetch` bounds. */
-  #unsettledCount = 0;
+  /** The client takes deliveries (channel.flow). */
+  flowActive = true;
+  /** The consumer of its direct replies. */
+  replyConsumer: ReplyConsumer | null = null;
+  readonly replies: Replies;
+  readonly deliveries = new Deliveries(() => this.wakeConsumers());
   /** We have sent channel.close and wait for close-ok, or owe the peer one. */
   #closing = false;
   /** The peer has sent channel.close. */
   #peerClosed = false;
   #closed = false;
-  #deliveryTag = 0;
   /** The method in work, for close. */
   #methodId = 0;
   #confirms: Confirms | null = null;
   #confirmsDue = false;
-  #replies: PendingReply[] = [];
-  readonly #unacked = new Unacked();
+  #transaction: Transaction | null = null;
   readonly #publisher: Publisher;
-  readonly #settleAcked = (delivery: Delivery): void => this.#settle(delivery, ACKNOWLEDGED);
-  readonly #settleRejected = (delivery: Delivery): void => this.#settle(delivery, REJECTED);
-  readonly #settleRequeued = (delivery: Delivery): void => this.#settle(delivery, REQUEUED);
 
   constructor(number: number, connection: AmqpConnection, vhost: VirtualHost) {
     this.number = number;
     this.connection = connection;
     this.vhost = vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
+    this.replies = new Replies(connection.services, (write) => this.#write(write));
     this.#publisher = new Publisher(this);
   }
 
@@ -105,7 +95,7 @@ export class Channel implements PublisherHost {
     if (id === METHOD_BASIC_ACK && size === 13) {
       const high = bytes[at + 4]! * 0x1000000 + (bytes[at + 5]! << 16 | bytes[at + 6]! << 8 | bytes[at + 7]!);
       const low = bytes[at + 8]! * 0x1000000 + (bytes[at + 9]! << 16 | bytes[at + 10]! << 8 | bytes[at + 11]!);
-      return this.acknowledge(high * 0x1_0000_0000 + low, (bytes[at + 12]! & 1) !== 0);
+      return this.deliveries.acknowledge(high * 0x1_0000_0000 + low, (bytes[at + 12]! & 1) !== 0);
     }
     const method = decodeMethod(bytes, at, size);
     if (method.kind === METHOD_CHANNEL_CLOSE) {
@@ -138,6 +128,11 @@ export class Channel implements PublisherHost {
     if (this.#publisher.busy) this.#publisher.detach();
   }
 
+  /** It is in the middle of a message. */
+  get busy(): boolean {
+    return this.#publisher.busy;
+  }
+
   // Ending
 
   /** Refuses what the channel was asked: releases all it holds and tells the peer. */
@@ -167,7 +162,9 @@ export class Channel implements PublisherHost {
       consumer.ended = true;
       consumer.queue.removeConsumer(consumer);
     }
-    this.#unacked.takeUpTo(Infinity, this.#settleRequeued);
+    this.replyConsumer?.close();
+    this.rollBack();
+    this.deliveries.requeueAll();
     // Only now: an auto-delete queue goes with its last consumer, and takes what was requeued with it.
     for (const { queue } of consumers) {
       if (queue.autoDelete && queue.consumers.length === 0) this.vhost.removeQueue(queue);
@@ -177,7 +174,7 @@ export class Channel implements PublisherHost {
   /** The connection ends: nobody waits for replies any more. */
   abandon(): void {
     this.release();
-    this.#replies = [];
+    this.replies.clear();
   }
 
   /** It holds nothing any more, and may not be given anything. */
@@ -193,29 +190,17 @@ export class Channel implements PublisherHost {
   // Replies
 
   /** Sends a reply after those before it. */
-  reply(write: (out: OutBuffer) => void): void {
-    if (this.#replies.length === 0) this.#write(write);
-    else this.#replies.push({ ready: true, write });
+  reply(write: WriteReply): void {
+    this.replies.add(write);
   }
 
   /** Sends a reply when the definitions that were changed are on disk; at once when `changed` is false. */
-  replyWhenDurable(changed: boolean, write: (out: OutBuffer) => void): void {
-    if (!changed) return this.reply(write);
-    const pending: PendingReply = { ready: false, write };
-    this.#replies.push(pending);
-    const durable = (): void => {
-      pending.ready = true;
-      this.#sendReplies();
-    };
-    this.connection.services.commit.wait({ seal: () => {}, durable });
-    this.connection.services.turn.schedule();
+  replyWhenDurable(changed: boolean, write: WriteReply): void {
+    if (changed) this.replies.addDurable(write);
+    else this.replies.add(write);
   }
 
-  #sendReplies(): void {
-    while (this.#replies[0]?.ready) this.#write(this.#replies.shift()!.write);
-  }
-
-  #write(write: (out: OutBuffer) => void): void {
+  #write(write: WriteReply): void {
     if (this.connection.gone) return;
     write(this.connection.conn.out);
     this.connection.touch();
@@ -223,75 +208,20 @@ export class Channel implements PublisherHost {
 
   // Deliveries
 
-  /** Hot. */
-  nextDeliveryTag(): number {
-    return ++this.#deliveryTag;
+  /** Now and then: closes itself when a delivery is out for too long. `nowMs` is monotonic. */
+  tick(nowMs: number): void {
+    const timeoutMs = this.deliveries.overdueMs(nowMs);
+    if (timeoutMs === null || this.#closed) return;
+    this.#methodId = 0;
+    const text = `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${timeoutMs} ms. ` +
+      "This timeout value can be configured, see consumers doc guide to learn more";
+    this.fail(new AmqpError(406, text));
   }
 
-  /** Whether the channel's shared prefetch leaves room. Hot. */
-  hasCredit(): boolean {
-    return this.channelPrefetch === 0 || this.#unsettledCount < this.channelPrefetch;
-  }
-
-  /** A delivery that is to be settled. Hot. */
-  holds(
-    tag: number,
-    queue: Queue,
-    consumer: AmqpConsumer | null,
-    position: number,
-    recordBytes: number,
-    bodyBytes: number,
-  ): void {
-    if (consumer !== null) this.#unsettledCount++;
-    this.#unacked.push(tag, queue, consumer, position, recordBytes, bodyBytes);
-  }
-
-  /** basic.ack. Hot. */
-  acknowledge(tag: number, multiple: boolean): void {
-    this.#take(tag, multiple, this.#settleAcked);
-  }
-
-  /** basic.nack and basic.reject without requeue. */
-  reject(tag: number, multiple: boolean): void {
-    this.#take(tag, multiple, this.#settleRejected);
-  }
-
-  /** basic.nack and basic.reject with requeue. */
-  requeue(tag: number, multiple: boolean): void {
-    this.#take(tag, multiple, this.#settleRequeued);
-  }
-
-  /** basic.recover: everything back to its queue. */
-  requeueAll(): void {
-    this.#unacked.takeUpTo(Infinity, this.#settleRequeued);
-    this.wakeConsumers();
-  }
-
-  #take(tag: number, multiple: boolean, settle: (delivery: Delivery) => void): void {
-    if (this.#closed) return;
-    const wasFull = !this.hasCredit();
-    if (multiple && tag === 0) {
-      this.#unacked.takeUpTo(Infinity, settle);
-    } else if (multiple) {
-      if (!this.#unacked.has(tag)) throw unknownTag(tag);
-      this.#unacked.takeUpTo(tag, settle);
-    } else if (!this.#unacked.take(tag, settle)) {
-      throw unknownTag(tag);
-    }
-    if (wasFull) this.wakeConsumers();
-  }
-
-  #settle(delivery: Delivery, outcome: Outcome): void {
-    const { queue, consumer } = delivery;
-    if (consumer !== null) {
-      consumer.unsettled--;
-      this.#unsettledCount--;
-    }
-    const { position, recordBytes, bodyBytes } = delivery;
-    if (outcome === REQUEUED) return queue.requeue(position, bodyBytes);
-    if (outcome === ACKNOWLEDGED) queue.settle(position, recordBytes, bodyBytes);
-    else queue.reject(position, recordBytes, bodyBytes);
-    queue.wake();
+  /** channel.flow: off, no consumer of the channel is given anything. */
+  flow(active: boolean): void {
+    this.flowActive = active;
+    for (const consumer of this.consumers.values()) consumer.flow(active);
   }
 
   /** Something that held deliveries back is gone. */
@@ -313,40 +243,68 @@ export class Channel implements PublisherHost {
   }
 
   holdBody(bytes: number): void {
-    this.connection.holdBody(bytes);
+    this.connection.holdBytes(bytes);
   }
 
-  checkRare(flags: number, bytes: Uint8Array, at: number, size: number): void {
-    checkRareProperties(this.connection.userName, flags, bytes, at, size);
+  readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {
+    return readRareProperties(this, flags, bytes, at, size);
   }
 
-  returned(message: Message): void {
+  get userName(): string {
+    return this.connection.userName;
+  }
+
+  get impersonates(): boolean {
+    return this.connection.opened?.user.tags.has("impersonator") ?? false;
+  }
+
+  get replyAddress(): string | null {
+    return this.replyConsumer?.address ?? null;
+  }
+
+  returned(message: Message, replyCode: typeof NO_ROUTE | typeof NO_CONSUMERS): void {
     const [exchange, routingKey] = routeTexts(message);
+    const replyText = replyCode === NO_ROUTE ? "NO_ROUTE" : "NO_CONSUMERS";
     const out = this.connection.conn.out;
-    writeBasicReturn(out, this.number, { replyCode: 312, replyText: "NO_ROUTE", exchange, routingKey });
+    writeBasicReturn(out, this.number, { replyCode, replyText, exchange, routingKey });
     writeContent(out, this.number, message, this.connection.frameBytesMax);
     this.connection.touch();
   }
 
+  replied(address: string, message: Message): boolean {
+    return this.connection.services.replies.find(this.vhost, address)?.deliver(message) ?? false;
+  }
+
+  deliversNow(queue: Target): boolean {
+    if (!(queue instanceof Queue)) return true;
+    // What came before in this turn goes first.
+    if (queue.store.readyCount > 0 && queue.serve()) this.connection.services.turn.serveLater(queue);
+    return queue.store.readyCount === 0 && queue.consumers.some((consumer) => consumer.ready());
+  }
+
   /** Hot. */
-  published(toDisk: boolean, _refused: boolean): void {
-    this.#confirms?.add(toDisk);
+  published(toDisk: boolean, refused: boolean): void {
+    this.#confirms?.add(toDisk, refused);
   }
 
   selectConfirms(): void {
-    this.#confirms ??= new Confirms(
-      this.connection.services.commit,
-      (deliveryTag, multiple) => {
+    if (this.#transaction !== null) throw new AmqpError(406, "cannot switch from tx to confirm mode");
+    this.#confirms ??= new Confirms(this.connection.services.commit, {
+      acknowledge: (deliveryTag, multiple) => {
         if (this.#closed || this.connection.gone) return;
         writeBasicAck(this.connection.conn.out, this.number, { deliveryTag, multiple });
         this.connection.touch();
       },
-      () => {
+      refuse: (deliveryTag) => {
+        writeBasicNack(this.connection.conn.out, this.number, { deliveryTag, multiple: false, requeue: false });
+        this.connection.touch();
+      },
+      endOfTurn: () => {
         if (this.#confirmsDue) return;
         this.#confirmsDue = true;
         this.connection.endOfTurn(this);
       },
-    );
+    });
   }
 
   /** The turn ends: confirms what needs no disk. */
@@ -354,8 +312,39 @@ export class Channel implements PublisherHost {
     this.#confirmsDue = false;
     this.#confirms?.settleTurn();
   }
-}
 
-function unknownTag(tag: number): AmqpError {
-  return new AmqpError(406, `unknown delivery tag ${tag}`);
+  // Transactions
+
+  selectTransactions(): void {
+    if (this.#confirms !== null) throw new AmqpError(406, "cannot switch from confirm to tx mode");
+    this.#transaction ??= new Transaction((bytes) => this.connection.holdBytes(bytes));
+    this.#publisher.transaction = this.#transaction;
+    this.deliveries.transaction = this.#transaction;
+  }
+
+  /** tx.commit: what was put off happens, in order, messages first. */
+  commit(): void {
+    const transaction = this.#expectTransaction();
+    let complete = true;
+    for (const publication of transaction.takePublications()) {
+      if (!this.#publisher.commit(publication)) complete = false;
+    }
+    this.deliveries.commit(transaction.takeSettlements());
+    transaction.clear();
+    if (!complete) throw new AmqpError(406, "partial tx completion");
+    this.connection.services.commit.includeLazy();
+  }
+
+  /** tx.rollback. Refused without a transaction only when the client asks for it. */
+  rollBack(asked = false): void {
+    const transaction = asked ? this.#expectTransaction() : this.#transaction;
+    if (transaction === null) return;
+    this.deliveries.rollBack(transaction.takeSettlements());
+    transaction.clear();
+  }
+
+  #expectTransaction(): Transaction {
+    if (this.#transaction === null) throw new AmqpError(406, "channel is not transactional");
+    return this.#transaction;
+  }
 }

@@ -1,8 +1,7 @@
 // One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
-import type { User } from "../core/user.ts";
-import type { VirtualHost } from "../core/virtual_host.ts";
+import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
@@ -16,36 +15,19 @@ import {
 } from "../wire/amqp_frame.ts";
 import {
   decodeMethod,
-  METHOD_BASIC_ACK,
-  METHOD_BASIC_NACK,
-  METHOD_BASIC_REJECT,
-  METHOD_CHANNEL_CLOSE,
-  METHOD_CHANNEL_CLOSE_OK,
-  METHOD_CHANNEL_OPEN,
   METHOD_CONNECTION_CLOSE,
   METHOD_CONNECTION_CLOSE_OK,
-  METHOD_CONNECTION_UPDATE_SECRET,
-  METHOD_NAMES,
-  writeChannelCloseOk,
-  writeChannelOpenOk,
   writeConnectionClose,
   writeConnectionCloseOk,
 } from "../wire/amqp_methods.ts";
-import { Channel } from "./channel.ts";
+import { AlarmStop } from "./alarm_stop.ts";
+import type { Channel } from "./channel.ts";
+import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
-import { AmqpError, toAmqpError } from "./errors.ts";
-import { Handshake } from "./handshake.ts";
+import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
+import { Handshake, type Opened } from "./handshake.ts";
+import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
-
-/** What the handshake found out. */
-export interface Opened {
-  readonly user: User;
-  readonly vhost: VirtualHost;
-  readonly frameBytesMax: number;
-  readonly channelMax: number;
-  readonly heartbeatSeconds: number;
-  readonly capabilities: ReadonlySet<string>;
-}
 
 export class AmqpConnection implements ConnHandler, FrameSink {
   readonly conn: Conn;
@@ -64,13 +46,18 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #channel: Channel | null = null;
   /** Channels whose confirms are due at the end of the turn. */
   #due: Channel[] = [];
+  /** Channels that were left in the middle of a message by a frame of another one. */
+  #interrupted: Channel[] = [];
   #sendQueued = false;
+  /** With so much to send it is worth a write in the middle of a turn. */
+  #sendAheadBytes = OUT_BUFFER_BYTES;
   /** A consumer was held back because too much is pending. */
   #starved = false;
-  /** We do not read, because the peer does not read what it asked for. */
-  #held = false;
+  readonly #gate: ReadGate;
+  readonly #alarmStop: AlarmStop;
+  readonly #alarms: Alarms;
   readonly #deadlines = new Deadlines(performance.now());
-  /** What the channels hold of bodies that are not whole, bytes. */
+  /** What the channels hold of bodies that are not whole and of transactions, bytes. */
   #unfinishedBytes = 0;
   readonly #onGone: (connection: AmqpConnection) => void;
 
@@ -78,12 +65,20 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
+    this.#gate = new ReadGate(conn);
+    this.#alarmStop = new AlarmStop(this, this.#gate);
+    this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
     this.#handshake = new Handshake(this);
   }
 
   get userName(): string {
     return this.#opened?.user.name ?? "";
+  }
+
+  /** What the handshake found out; null before its end. */
+  get opened(): Opened | null {
+    return this.#opened;
   }
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
@@ -114,21 +109,32 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   #readOn(): void {
-    while (this.#reader.stopped && !this.gone && !this.#held) this.#read(() => this.#reader.resume());
+    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.#gate.open) {
+      this.#read(() => {
+        const postponed = this.#alarmStop.takePostponed();
+        if (postponed === null) return this.#reader.resume();
+        this.#handle(FRAME_METHOD, postponed.channel, postponed.payload, 0, postponed.payload.length);
+      });
+    }
   }
 
+  /** What a step leaves in the middle of a message must not refer to the chunk any more. */
   #read(step: () => void): void {
     try {
       step();
     } catch (error) {
       this.#refuse(error);
     }
-    for (const channel of this.#channels.values()) channel.detach();
+    this.#channel?.detach();
+    if (this.#interrupted.length === 0) return;
+    for (const channel of this.#interrupted) channel.detach();
+    this.#interrupted.length = 0;
   }
 
   /** Hot. */
   frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.gone) return true;
+    if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
     this.#handle(type, number, bytes, at, size);
     return this.conn.out.length < OUT_PENDING_BYTES_MAX || !this.#holdBack();
   }
@@ -140,9 +146,26 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #holdBack(): boolean {
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
-    this.#held = true;
-    this.conn.pause();
+    this.#gate.unread = true;
     return true;
+  }
+
+  #stopsAt(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
+    return this.#opened !== null && !this.#closing && this.#alarmStop.stopsAt(type, number, bytes, at, size);
+  }
+
+  /** An alarm was raised or cleared: without any, reading goes on. */
+  alarmsChanged(): void {
+    if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
+    this.#alarmStop.end();
+    this.#goOn();
+  }
+
+  /** Reads again, in a turn of its own. */
+  #goOn(): void {
+    this.services.clock.refresh();
+    this.services.turn.schedule();
+    this.#readOn();
   }
 
   /** Hot. */
@@ -155,6 +178,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (channel !== null && channel.number === number && !this.#closing) {
       return channel.frame(type, bytes, at, size);
     }
+    if (channel !== null && channel.busy) this.#interrupted.push(channel);
     if (number === 0 || this.#closing || this.#opened === null) {
       this.#channel = null;
       return this.#onChannelZero(type, number, bytes, at, size);
@@ -177,38 +201,14 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     const method = decodeMethod(bytes, at, size);
     if (method.kind === METHOD_CONNECTION_CLOSE) return this.#closeOk();
     if (this.#handshake !== null) return this.#handshake.method(method);
-    throw new AmqpError(
-      method.kind === METHOD_CONNECTION_UPDATE_SECRET ? 540 : 503,
-      `${METHOD_NAMES.get(method.kind)} is not expected on channel 0 of an open connection`,
-    );
+    onOpenConnection(this, method);
   }
 
   /** A frame for a channel that is not open. */
   #withoutChannel(opened: Opened, type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
-    switch (type === FRAME_METHOD ? methodId(bytes, at, size) : 0) {
-      case METHOD_CHANNEL_OPEN:
-        decodeMethod(bytes, at, size);
-        if (number > opened.channelMax) {
-          throw new AmqpError(
-            530,
-            `number of channels opened exceeds the negotiated channel_max (${opened.channelMax})`,
-          );
-        }
-        this.#channels.set(number, new Channel(number, this, opened.vhost));
-        writeChannelOpenOk(this.conn.out, number);
-        return this.touch();
-      case METHOD_CHANNEL_CLOSE:
-        writeChannelCloseOk(this.conn.out, number);
-        return this.touch();
-      // Settling what a channel held before it was closed comes too late and hurts nobody.
-      case METHOD_CHANNEL_CLOSE_OK:
-      case METHOD_BASIC_ACK:
-      case METHOD_BASIC_NACK:
-      case METHOD_BASIC_REJECT:
-        return;
-      default:
-        throw new AmqpError(504, "expected 'channel.open'");
-    }
+    const id = type === FRAME_METHOD ? methodId(bytes, at, size) : 0;
+    const channel = withoutChannel(this, opened, number, id, { bytes, at, size });
+    if (channel !== null) this.#channels.set(number, channel);
   }
 
   // Writing
@@ -236,17 +236,20 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     }
     if (this.gone) return;
     this.#deadlines.spoke(performance.now());
+    this.#sendAheadBytes = OUT_BUFFER_BYTES;
     this.conn.flush();
   }
 
   /** Whether deliveries may be written; sends what stands there when it is worth a write. Hot. */
   writable(): boolean {
     if (this.gone || this.#closing) return false;
-    if (this.conn.out.length < OUT_BUFFER_BYTES) return true;
+    if (this.#starved) return false;
+    if (this.conn.out.length < this.#sendAheadBytes) return true;
     this.#sendAhead();
-    if (this.conn.pending < OUT_PENDING_BYTES_MAX) return true;
-    this.#starved = true;
-    return false;
+    // While the socket takes nothing it is not offered every message anew.
+    this.#sendAheadBytes = this.conn.out.length + OUT_BUFFER_BYTES;
+    this.#starved = this.conn.pending >= OUT_PENDING_BYTES_MAX;
+    return !this.#starved;
   }
 
   /**
@@ -263,12 +266,9 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    if (this.#held) {
-      this.#held = false;
-      this.conn.resume();
-      this.services.clock.refresh();
-      this.services.turn.schedule();
-      this.#readOn();
+    if (this.#gate.unread) {
+      this.#gate.unread = false;
+      this.#goOn();
     }
   }
 
@@ -299,6 +299,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Ends a channel or the connection over what was thrown while a frame was handled. */
   #refuse(error: unknown): void {
     const refused = toAmqpError(error);
+    if (isDiskFull(error)) this.#alarms.raise(DISK_ALARM);
     if (refused.code === 541) this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
     const channel = this.#channel;
     if (refused.endsChannelOnly && channel !== null) {
@@ -325,6 +326,10 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
+    if (this.#gate.blocked) {
+      this.#gate.blocked = false;
+      this.#goOn();
+    }
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
     if (this.#opened === null || this.#reader.broken) this.conn.close();
   }
@@ -360,16 +365,19 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#onGone(this);
   }
 
-  /** More (or, below 0, fewer) bytes are held for bodies that are not whole. Throws when that is too much. */
-  holdBody(bytes: number): void {
+  /** More (or, below 0, fewer) bytes are held of what is begun and not finished. Throws when that is too much. */
+  holdBytes(bytes: number): void {
     this.#unfinishedBytes += bytes;
     const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
     if (bytes <= 0 || this.#unfinishedBytes <= max) return;
-    throw new AmqpError(506, `unfinished messages of all channels are larger than ${max} bytes`);
+    throw new AmqpError(506, `unfinished messages and transactions of all channels are larger than ${max} bytes`);
   }
 
   /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */
   tick(nowMs: number): void {
+    for (const channel of this.#channels.values()) channel.tick(nowMs);
+    // Who is not read cannot be heard.
+    if (this.#gate.blocked) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;
@@ -387,9 +395,4 @@ export class AmqpConnection implements ConnHandler, FrameSink {
         return this.conn.abort();
     }
   }
-}
-
-function methodId(bytes: Uint8Array, at: number, size: number): number {
-  if (size < 4) return 0;
-  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
 }

@@ -1,6 +1,7 @@
 // That nothing is sent ahead of the files. What connections do otherwise is tested over real sockets, in test/.
 
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { test } from "node:test";
 import { completeConfig } from "../config/config.ts";
 import { NO_ARGUMENTS } from "../core/arguments.ts";
@@ -18,6 +19,7 @@ import { QueueStore } from "../store/queue_store.ts";
 import {
   writeBasicAck,
   writeBasicConsume,
+  writeBasicPublish,
   writeBasicQos,
   writeChannelOpen,
   writeConnectionOpen,
@@ -25,7 +27,12 @@ import {
   writeConnectionTuneOk,
 } from "../wire/amqp_methods.ts";
 import { tableOf } from "../wire/amqp_table.ts";
+import { Alarms } from "../core/alarms.ts";
+import { decodeHeader, writeHeader } from "../wire/amqp_properties.ts";
+import { FileFault } from "../runtime/fault.ts";
+import { writeBody } from "../wire/amqp_frame.ts";
 import { AmqpConnection } from "./connection.ts";
+import { DirectReplies } from "./direct_replies.ts";
 
 const MESSAGES = 400;
 const BODY_BYTES = 1024;
@@ -84,11 +91,13 @@ function setUp() {
     destroyStore: () => {},
     nextQueueId: () => 1,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
+    commit,
     limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1 },
   });
   const users = new Users();
   users.add("guest", "guest", true);
   const conn = new WatchedConn(commit);
+  const alarms = new Alarms();
   const connection = new AmqpConnection(conn, {
     settings: completeConfig({ memory: true }, {}).amqp,
     vhosts: new Map([["/", vhost]]),
@@ -97,7 +106,9 @@ function setUp() {
     commit,
     clock: new CoarseClock(),
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-    product: { name: "test", version: "0", platform: "test" },
+    product: { name: "test", version: "0", platform: "test", node: "test@here" },
+    alarms,
+    replies: new DirectReplies(),
   }, () => {});
   const { queue } = vhost.declareQueue(
     "q",
@@ -110,11 +121,90 @@ function setUp() {
     connection.onData(out.bytes.slice(out.start, out.end));
     await Promise.resolve();
   };
-  return { conn, queue, receive };
+  const open = async (channels: number) => {
+    await receive((out) => out.append(new TextEncoder().encode("AMQP\0\0\x09\x01")));
+    await receive((out) => {
+      const response = new TextEncoder().encode("\0guest\0guest");
+      writeConnectionStartOk(out, 0, {
+        clientProperties: tableOf({}),
+        mechanism: "PLAIN",
+        response,
+        locale: "en_US",
+      });
+      writeConnectionTuneOk(out, 0, { channelMax: 10, frameMax: 131_072, heartbeat: 0 });
+      writeConnectionOpen(out, 0, { virtualHost: "/" });
+      for (let number = 1; number <= channels; number++) writeChannelOpen(out, number);
+    });
+  };
+  return { conn, connection, queue, receive, open, alarms };
 }
 
+/** A message to the queue, as its frames. */
+function framesOf(channel: number, body: string): Uint8Array[] {
+  const write = (put: (out: OutBuffer) => void): Uint8Array => {
+    const out = new OutBuffer(new BufferPool());
+    put(out);
+    return out.bytes.slice(out.start, out.end);
+  };
+  const bytes = new TextEncoder().encode(body);
+  const half = bytes.length >>> 1;
+  return [
+    write((out) =>
+      writeBasicPublish(out, channel, { exchange: "", routingKey: "q", mandatory: false, immediate: false })
+    ),
+    write((out) => writeHeader(out, channel, bytes.length, { messageId: `of ${channel}` })),
+    write((out) => writeBody(out, channel, bytes, 0, half, 4096)),
+    write((out) => writeBody(out, channel, bytes, half, bytes.length - half, 4096)),
+  ];
+}
+
+test("messages of several channels that interleave and are cut anywhere arrive whole, chunks being reused", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 3 }), { minLength: 12, maxLength: 12 }),
+      fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 40 }),
+      async (order, cuts) => {
+        const { connection, queue, open } = setUp();
+        await open(3);
+        const waiting = [1, 2, 3].map((number) => framesOf(number, `body of channel ${number}, ${"x".repeat(number)}`));
+        const frames: Uint8Array[] = [];
+        for (const number of [...order, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]) {
+          const frame = waiting[number - 1]!.shift();
+          if (frame !== undefined) frames.push(frame);
+        }
+        const bytes = Buffer.concat(frames);
+        for (let at = 0, index = 0; at < bytes.length; index++) {
+          const chunk = Uint8Array.from(bytes.subarray(at, at + cuts[index % cuts.length]!));
+          at += chunk.length;
+          connection.onData(chunk);
+          chunk.fill(0xff);
+          await Promise.resolve();
+        }
+        const bodies = new Set<string>();
+        for (let message = queue.get(); message !== null; message = queue.get()) {
+          const { header, headerAt, headerBytes, body, bodyAt, bodyBytes } = message;
+          const text = new TextDecoder().decode(body.subarray(bodyAt, bodyAt + bodyBytes));
+          bodies.add(`${decodeHeader(header, headerAt, headerBytes).messageId}: ${text}`);
+        }
+        assert.deepEqual([...bodies].sort(), [1, 2, 3].map((n) => `of ${n}: body of channel ${n}, ${"x".repeat(n)}`));
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("a disk that takes no more raises its alarm at once, not only when free space is looked at", async () => {
+  const { connection, queue, open, alarms } = setUp();
+  await open(1);
+  queue.store.append = () => {
+    throw new FileFault("allocate", "segment", "ENOSPC");
+  };
+  connection.onData(Buffer.concat(framesOf(1, "too much")));
+  assert.deepEqual(alarms.raised, ["disk"]);
+});
+
 test("deliveries that are sent in the middle of a turn are noted first, and so is what made room for them", async () => {
-  const { conn, queue, receive } = setUp();
+  const { conn, queue, receive, open } = setUp();
   const message = new Message();
   message.route = new Uint8Array([0, 1, 0x71]);
   message.routeBytes = 3;
@@ -123,20 +213,8 @@ test("deliveries that are sent in the middle of a turn are noted first, and so i
   message.body = new Uint8Array(BODY_BYTES);
   message.bodyBytes = BODY_BYTES;
   for (let i = 0; i < 2 * MESSAGES; i++) queue.publish(message);
-  await receive((out) => out.append(new TextEncoder().encode("AMQP\0\0\x09\x01")));
-  await receive((out) => {
-    const response = new TextEncoder().encode("\0guest\0guest");
-    writeConnectionStartOk(out, 0, {
-      clientProperties: tableOf({}),
-      mechanism: "PLAIN",
-      response,
-      locale: "en_US",
-    });
-    writeConnectionTuneOk(out, 0, { channelMax: 10, frameMax: 131_072, heartbeat: 0 });
-    writeConnectionOpen(out, 0, { virtualHost: "/" });
-    writeChannelOpen(out, 1);
-    writeBasicQos(out, 1, { prefetchSize: 0, prefetchCount: MESSAGES, global: false });
-  });
+  await open(1);
+  await receive((out) => writeBasicQos(out, 1, { prefetchSize: 0, prefetchCount: MESSAGES, global: false }));
   conn.sent.length = 0;
   await receive((out) =>
     writeBasicConsume(out, 1, {

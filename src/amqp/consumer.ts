@@ -14,55 +14,73 @@ import {
   writeBody,
 } from "../wire/amqp_frame.ts";
 import type { Channel } from "./channel.ts";
+import type { Deliveries } from "./deliveries.ts";
 
 /** Method id, delivery tag, redelivered. */
 const DELIVER_FIXED_BYTES = 4 + 8 + 1;
 const TWO_POW_32 = 0x1_0000_0000;
+
+export interface ConsumerOptions {
+  readonly noAck: boolean;
+  readonly exclusive: boolean;
+  readonly prefetch: number;
+  readonly priority: number;
+}
 
 export class AmqpConsumer implements Consumer {
   readonly tag: string;
   readonly queue: Queue;
   readonly noAck: boolean;
   readonly exclusive: boolean;
-  readonly priority = 0;
+  readonly priority: number;
   /** Deliveries it may hold unsettled, 0 for any number. */
   readonly prefetch: number;
   /** Deliveries it holds. */
   unsettled = 0;
   /** Cancelled; what it holds stays with the channel. */
   ended = false;
-  /** consume-ok is written: deliveries may follow. */
+  /** consume-ok is written, and the channel's flow is on: deliveries may follow. */
+  #flows = false;
   #started = false;
   readonly #channel: Channel;
+  readonly #deliveries: Deliveries;
   readonly #tagBytes: Uint8Array;
 
   constructor(
     channel: Channel,
     queue: Queue,
     tag: string,
-    options: { noAck: boolean; exclusive: boolean; prefetch: number },
+    options: ConsumerOptions,
   ) {
     this.#channel = channel;
+    this.#deliveries = channel.deliveries;
     this.queue = queue;
     this.tag = tag;
     this.noAck = options.noAck;
     this.exclusive = options.exclusive;
     this.prefetch = options.prefetch;
+    this.priority = options.priority;
     this.#tagBytes = shortString(tag);
   }
 
   /** From now on deliveries may come. */
   start(): void {
     this.#started = true;
-    this.queue.wake();
+    this.flow(this.#channel.flowActive);
+  }
+
+  /** channel.flow: whether deliveries may come. */
+  flow(active: boolean): void {
+    this.#flows = active && this.#started;
+    if (this.#flows) this.queue.wake();
   }
 
   /** Hot. */
   ready(): boolean {
-    if (!this.#started) return false;
+    if (!this.#flows) return false;
     if (!this.noAck) {
       if (this.prefetch !== 0 && this.unsettled >= this.prefetch) return false;
-      if (!this.#channel.hasCredit()) return false;
+      if (!this.#deliveries.hasCredit()) return false;
     }
     return this.#channel.connection.writable();
   }
@@ -70,7 +88,7 @@ export class AmqpConsumer implements Consumer {
   /** Hot. */
   deliver(message: Message): void {
     const channel = this.#channel;
-    const deliveryTag = channel.nextDeliveryTag();
+    const deliveryTag = this.#deliveries.nextTag();
     writeDelivery(
       channel.connection.conn.out,
       channel.number,
@@ -85,7 +103,7 @@ export class AmqpConsumer implements Consumer {
       this.queue.settle(position, recordBytes, bodyBytes);
     } else {
       this.unsettled++;
-      channel.holds(deliveryTag, this.queue, this, position, recordBytes, bodyBytes);
+      this.#deliveries.hold(deliveryTag, this.queue, this, position, recordBytes, bodyBytes);
     }
   }
 
@@ -105,7 +123,7 @@ export function shortString(value: string): Uint8Array {
 }
 
 /** Writes basic.deliver, content header and bodies. Hot. */
-function writeDelivery(
+export function writeDelivery(
   out: OutBuffer,
   channel: number,
   consumerTag: Uint8Array,

@@ -69,8 +69,18 @@ export function toAmqpError(error: unknown): AmqpError {
   if (error instanceof AmqpError) return error;
   if (error instanceof Refusal) return new AmqpError(REFUSAL_CODES[error.reason], error.message);
   if (error instanceof ProtocolViolation) return new AmqpError(error.code, error.text);
-  if (error instanceof FileFault && DISK_FULL.includes(error.code)) {
+  if (isDiskFull(error)) {
     return new AmqpError(506, `no space is left for messages on the broker's disk (${error.code})`);
   }
   return new AmqpError(541, "an internal error occurred; the broker's log tells more");
+}
+
+export function isDiskFull(error: unknown): error is FileFault {
+  return error instanceof FileFault && DISK_FULL.includes(error.code);
+}
+
+/** Class and method number of a method frame's payload; 0 for one that is too short to have them. */
+export function methodId(bytes: Uint8Array, at: number, size: number): number {
+  if (size < 4) return 0;
+  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
 }

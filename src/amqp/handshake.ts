@@ -1,6 +1,8 @@
 // From the first byte of a connection to connection.open-ok: protocol header, authentication, tuning, virtual host.
 
+import { type Arguments, NO_ARGUMENTS } from "../core/arguments.ts";
 import type { User } from "../core/user.ts";
+import type { VirtualHost } from "../core/virtual_host.ts";
 import { PROTOCOL_HEADER } from "../wire/amqp_frame.ts";
 import {
   type ConnectionOpen,
@@ -18,26 +20,44 @@ import {
 import type { FieldTable } from "../wire/amqp_table.ts";
 import type { AmqpConnection } from "./connection.ts";
 import { AmqpError } from "./errors.ts";
+import { fromTable } from "./field_values.ts";
+import { MECHANISMS, readCredentials, refusedText } from "./sasl.ts";
 import { tableOf } from "../wire/amqp_table.ts";
 
-const MECHANISMS = "PLAIN";
 const LOCALES = "en_US";
 /** AMQP 1.4.2.6: no peer may be held to less. */
 const FRAME_BYTES_MIN = 4096;
 
-/** What is there, of the capabilities that RabbitMQ announces. */
+/** Those that RabbitMQ announces, in its order. */
 const CAPABILITIES = {
   publisher_confirms: true,
   exchange_exchange_bindings: true,
   "basic.nack": true,
   consumer_cancel_notify: true,
+  "connection.blocked": true,
+  consumer_priorities: true,
   authentication_failure_close: true,
   per_consumer_qos: true,
+  direct_reply_to: true,
 };
 
 const HEADER_BYTES = PROTOCOL_HEADER.length;
 
 type Phase = "protocol-header" | "start-ok" | "tune-ok" | "open";
+
+/** What the handshake found out. */
+export interface Opened {
+  readonly user: User;
+  readonly vhost: VirtualHost;
+  readonly frameBytesMax: number;
+  readonly channelMax: number;
+  readonly heartbeatSeconds: number;
+  readonly capabilities: ReadonlySet<string>;
+  /** How the client said who it is. */
+  readonly mechanism: string;
+  /** What the client says of itself. */
+  readonly clientProperties: Arguments;
+}
 
 export class Handshake {
   readonly #connection: AmqpConnection;
@@ -45,6 +65,8 @@ export class Handshake {
   #headerBytes = 0;
   #user: User | null = null;
   #capabilities: ReadonlySet<string> = new Set();
+  #mechanism = "";
+  #clientProperties = NO_ARGUMENTS;
   #frameBytesMax = 0;
   #channelMax = 0;
   #heartbeatSeconds = 0;
@@ -81,15 +103,18 @@ export class Handshake {
   }
 
   #sendStart(): void {
-    const { product, version, platform } = { product: "Leveret", ...this.#connection.services.product };
+    const { name, version, platform, node } = this.#connection.services.product;
     writeConnectionStart(this.#connection.conn.out, 0, {
       versionMajor: 0,
       versionMinor: 9,
       serverProperties: tableOf({
         capabilities: CAPABILITIES,
-        product,
-        version,
+        cluster_name: node,
+        copyright: "Copyright (c) the Leveret authors.",
+        information: "Licensed under the MIT License.",
         platform,
+        product: productName(name),
+        version,
       }),
       mechanisms: MECHANISMS,
       locales: LOCALES,
@@ -100,27 +125,25 @@ export class Handshake {
 
   #startOk(method: ConnectionStartOk): void {
     this.#capabilities = capabilitiesOf(method.clientProperties);
-    if (method.mechanism !== "PLAIN") {
-      throw new AmqpError(503, `expected authentication mechanism ${MECHANISMS}, found '${method.mechanism}'`);
-    }
+    this.#mechanism = method.mechanism;
+    this.#clientProperties = fromTable(method.clientProperties);
     const { services, conn } = this.#connection;
-    const [, name, password] = plainParts(method.response);
-    this.#user = services.users.authenticate(name ?? "", password ?? "", conn.remote.host);
-    if (this.#user === null) return this.#refuseLogin(name ?? "");
+    const credentials = readCredentials(method.mechanism, method.response);
+    if (credentials !== null) {
+      this.#user = services.users.authenticate(credentials.name, credentials.password, conn.remote.host);
+    }
+    if (this.#user === null) return this.#refuseLogin(credentials?.name ?? "", method.mechanism);
     const { channelMax, frameBytesMax: frameMax, heartbeatSeconds: heartbeat } = services.settings;
     writeConnectionTune(conn.out, 0, { channelMax, frameMax, heartbeat });
     this.#connection.touch();
     this.#phase = "tune-ok";
   }
 
-  #refuseLogin(name: string): void {
+  #refuseLogin(name: string, mechanism: string): void {
     const { services } = this.#connection;
     services.log.warn(`${this.#connection.peer}: login of '${name}' refused`);
     if (!this.#capabilities.has("authentication_failure_close")) return this.#connection.hangUp();
-    throw new AmqpError(
-      403,
-      "Login was refused using authentication mechanism PLAIN. For details see the broker logfile.",
-    );
+    throw new AmqpError(403, refusedText(mechanism));
   }
 
   /** The client may lower what was offered, never raise it; its heartbeat is taken as it is. */
@@ -152,6 +175,8 @@ export class Handshake {
       channelMax: this.#channelMax,
       heartbeatSeconds: this.#heartbeatSeconds,
       capabilities: this.#capabilities,
+      mechanism: this.#mechanism,
+      clientProperties: this.#clientProperties,
     });
   }
 }
@@ -162,10 +187,9 @@ function checkTuned(name: string, chosen: number, offered: number): void {
   throw new AmqpError(530, `negotiated ${name} = ${value} is higher than the maximum allowed value (${offered})`);
 }
 
-/** Authorization identity (unused), name, password. */
-function plainParts(response: Uint8Array): string[] {
-  const parts = new TextDecoder("utf-8", { ignoreBOM: true }).decode(response).split("\0");
-  return parts.length === 3 ? parts : [];
+/** As products are written. */
+function productName(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
 function capabilitiesOf(properties: FieldTable): ReadonlySet<string> {

@@ -14,6 +14,7 @@ export class AmqpListener {
   readonly #connections = new Set<AmqpConnection>();
   readonly #listener: Listener;
   readonly #timer: ReturnType<typeof setInterval>;
+  readonly #unsubscribe: () => void;
   #allGone: (() => void) | null = null;
 
   /** Rejects with a ListenFault. */
@@ -29,13 +30,16 @@ export class AmqpListener {
       connections.add(connection);
       return connection;
     });
-    listener = new AmqpListener(bound, connections);
+    listener = new AmqpListener(bound, connections, services);
     return listener;
   }
 
-  private constructor(listener: Listener, connections: Set<AmqpConnection>) {
+  private constructor(listener: Listener, connections: Set<AmqpConnection>, { alarms }: AmqpServices) {
     this.#listener = listener;
     this.#connections = connections;
+    this.#unsubscribe = alarms.subscribe(() => {
+      for (const connection of [...this.#connections]) connection.alarmsChanged();
+    });
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
     this.#timer.unref();
   }
@@ -56,6 +60,7 @@ export class AmqpListener {
 
   /** Accepts no more, tells every client (320), and resolves when all are gone or were cut off. */
   async close(): Promise<void> {
+    this.#unsubscribe();
     await this.#listener.close();
     for (const connection of [...this.#connections]) {
       connection.fail(new AmqpError(320, "broker shut down"));

@@ -1,7 +1,7 @@
 // What a channel publishes: puts method, header and bodies of a message together, finds its queues, hands it to them.
 // A message that lies whole in one chunk is never copied here; what the end of a chunk cuts is.
 
-import type { Queue } from "../core/queue.ts";
+import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { copyBytes } from "../lib/out_buffer.ts";
 import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
@@ -14,8 +14,11 @@ import {
   PROPERTY_EXPIRATION,
   readBodySize,
 } from "../wire/amqp_properties.ts";
+import { Refusal } from "../core/refusal.ts";
+import { isReplyAddress } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
-import { RARE_PROPERTIES } from "./rare_properties.ts";
+import { RARE_PROPERTIES, type Rewrite } from "./rare_properties.ts";
+import type { Publication, Transaction } from "./transaction.ts";
 
 const IDLE = 0;
 const EXPECTS_HEADER = 1;
@@ -26,6 +29,13 @@ const BODY_KEPT_BYTES_MAX = 64 * 1024;
 /** Two short strings. */
 const ROUTE_BYTES_MAX = 512;
 const EMPTY = new Uint8Array(0);
+const NO_KEYS: readonly string[] = [];
+/** The bit of basic.publish. */
+const IMMEDIATE = 2;
+
+/** Why a message comes back: reply codes of basic.return. */
+export const NO_ROUTE = 312;
+export const NO_CONSUMERS = 313;
 
 /** What a channel does with a message that is whole. */
 export interface PublisherHost {
@@ -34,10 +44,14 @@ export interface PublisherHost {
   nowMs(): number;
   /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
   holdBody(bytes: number): void;
-  /** Checks of rarely used properties, called only when one of RARE_PROPERTIES is set. */
-  checkRare(flags: number, bytes: Uint8Array, at: number, size: number): void;
-  /** A mandatory message that no queue took; valid during the call. */
-  returned(message: Message): void;
+  /** Reads and checks rarely used properties, called only when one of RARE_PROPERTIES is set. */
+  readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null;
+  /** A mandatory or immediate message that went nowhere, and why; valid during the call. */
+  returned(message: Message, code: typeof NO_ROUTE | typeof NO_CONSUMERS): void;
+  /** Delivers a direct reply; false when nobody waits at this address. */
+  replied(address: string, message: Message): boolean;
+  /** Whether a queue has a consumer for one more message, and none waiting before it. */
+  deliversNow(target: Target): boolean;
   /** Every published message, after its queues have it; `refused` when one of them did not take it. */
   published(toDisk: boolean, refused: boolean): void;
 }
@@ -58,8 +72,18 @@ export class Publisher {
   readonly #route = new Uint8Array(ROUTE_BYTES_MAX);
   #routeBytes = -1;
   #revision = 0;
-  #queues: readonly Queue[] = [];
+  #queues: readonly Target[] = [];
   #anyDurable = false;
+  /** Of a route that leads through a deduplicating exchange; such a route is never kept. */
+  #remember: (() => void) | null = null;
+  /** The last route is the address of a direct reply; such a route is never kept. */
+  #replyAddress: string | null = null;
+  /** In transaction mode messages wait here for their commit. */
+  transaction: Transaction | null = null;
+  /** The message wants more than to be routed and stored: is immediate, has CC or BCC, waits for a commit. */
+  #special = false;
+  #immediate = false;
+  #copies: readonly string[] = NO_KEYS;
 
   constructor(host: PublisherHost) {
     this.#host = host;
@@ -82,7 +106,8 @@ export class Publisher {
     message.routeAt = routeAt;
     message.routeBytes = bitsAt - routeAt;
     const bits = bytes[bitsAt]!;
-    if ((bits & 2) !== 0) throw new AmqpError(540, "immediate=true");
+    this.#immediate = (bits & IMMEDIATE) !== 0;
+    this.#special = this.#immediate || this.transaction !== null;
     this.#mandatory = (bits & 1) !== 0;
     this.state = EXPECTS_HEADER;
   }
@@ -108,13 +133,26 @@ export class Publisher {
     }
     const flags = propertiesFlags(bytes, headerAt) & RARE_PROPERTIES;
     if (flags !== 0) {
-      this.#host.checkRare(flags, bytes, headerAt, headerBytes);
       if ((flags & PROPERTY_EXPIRATION) !== 0) message.flags |= MESSAGE_EXPIRES;
+      const rewrite = this.#host.readRare(flags, bytes, headerAt, headerBytes);
+      if (rewrite !== null) this.#rewrite(rewrite);
     }
     this.#bodySize = bodySize;
     this.#received = 0;
     this.state = EXPECTS_BODY;
     if (bodySize === 0) this.#complete(EMPTY, 0);
+  }
+
+  #rewrite({ copies, header }: Rewrite): void {
+    if (copies.length > 0) {
+      this.#copies = copies;
+      this.#special = true;
+    }
+    if (header === null) return;
+    const message = this.#message;
+    message.header = header;
+    message.headerAt = 0;
+    message.headerBytes = header.length;
   }
 
   /** A body frame's payload. Hot. */
@@ -164,15 +202,58 @@ export class Publisher {
     message.bodyAt = bodyAt;
     message.bodyBytes = this.#bodySize;
     message.timestampMs = host.nowMs();
-    if (!this.#routeIsCached()) this.#findQueues();
+    if (this.#special) return this.#completeSpecial();
+    if (!this.#routeIsCached()) this.#findQueues(message, NO_KEYS);
     const queues = this.#queues;
     let refused = false;
     if (queues.length === 0) {
-      if (this.#mandatory) host.returned(message);
+      const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
+      if (this.#mandatory && !replied) host.returned(message, NO_ROUTE);
     } else {
       for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
+      if (this.#remember !== null && !refused) this.#remember();
     }
     host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0, refused);
+  }
+
+  #completeSpecial(): void {
+    const [message, copies] = [this.#message, this.#copies];
+    this.#copies = NO_KEYS;
+    // Also in a transaction: an exchange that is not there is refused now, not at commit.
+    this.#findQueues(message, copies);
+    const publication = { message, mandatory: this.#mandatory, immediate: this.#immediate, copies };
+    if (this.transaction !== null) this.transaction.publish(publication);
+    else this.#publish(publication);
+  }
+
+  /** Publishes what waited for its commit; false when a queue refused it. What cannot be routed any more goes nowhere. */
+  commit(publication: Publication): boolean {
+    try {
+      this.#findQueues(publication.message, publication.copies);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#queues = [];
+      this.#remember = null;
+      this.#replyAddress = null;
+    }
+    return this.#publish(publication);
+  }
+
+  /** Hands a message to the queues that were found for it, or to those of them that can deliver it at once. */
+  #publish({ message, mandatory, immediate }: Publication): boolean {
+    const host = this.#host;
+    const found = this.#queues;
+    const queues = immediate ? found.filter((queue) => host.deliversNow(queue)) : found;
+    const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
+    let refused = false;
+    for (const queue of queues) if (!queue.publish(message)) refused = true;
+    if (queues.length > 0 && !refused) this.#remember?.();
+    if (queues.length === 0 && !replied) {
+      if (mandatory && found.length === 0) host.returned(message, NO_ROUTE);
+      else if (immediate) host.returned(message, NO_CONSUMERS);
+    }
+    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0, refused);
+    return !refused;
   }
 
   #routeIsCached(): boolean {
@@ -185,17 +266,20 @@ export class Publisher {
     return true;
   }
 
-  #findQueues(): void {
-    const { route: bytes, routeAt, routeBytes } = this.#message;
+  #findQueues(message: Message, copies: readonly string[]): void {
+    const { route: bytes, routeAt, routeBytes } = message;
     const exchangeEnd = routeAt + 1 + bytes[routeAt]!;
     const exchange = text(bytes, routeAt + 1, exchangeEnd);
     const routingKey = text(bytes, exchangeEnd + 1, routeAt + routeBytes);
     // Forgotten first: a refusal must not leave the old queues under a new name.
     this.#routeBytes = -1;
-    const route = this.#host.vhost.route(exchange, [routingKey], this.#message);
+    this.#replyAddress = exchange === "" && isReplyAddress(routingKey) ? routingKey : null;
+    const keys = copies.length === 0 ? [routingKey] : [routingKey, ...copies];
+    const route = this.#host.vhost.route(exchange, keys, message);
     this.#queues = route.queues;
+    this.#remember = route.remember;
     this.#anyDurable = this.#queues.some((queue) => queue.durable);
-    if (!route.cacheable) return;
+    if (!route.cacheable || copies.length > 0 || this.#replyAddress !== null) return;
     copyBytes(bytes, routeAt, this.#route, 0, routeBytes);
     this.#routeBytes = routeBytes;
     this.#revision = this.#host.vhost.revision;

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import type { Queue } from "../core/queue.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Channel } from "./channel.ts";
+import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
 import { fromTable } from "./field_values.ts";
 import {
@@ -48,27 +49,8 @@ export type TopologyMethod =
   | QueuePurge
   | QueueDelete;
 
-/** Queue arguments that mean something to RabbitMQ and are not there yet: refused, never silently ignored. */
-const PLANNED_ARGUMENTS = [
-  "x-message-ttl",
-  "x-expires",
-  "x-max-length",
-  "x-max-length-bytes",
-  "x-overflow",
-  "x-dead-letter-exchange",
-  "x-dead-letter-routing-key",
-  "x-dead-letter-strategy",
-  "x-single-active-consumer",
-  "x-max-priority",
-  "x-delivery-limit",
-  "x-consumer-timeout",
-  "x-message-deduplication",
-  "x-max-age",
-  "x-stream-max-segment-size-bytes",
-];
-
-/** No queue, but a way for replies that RabbitMQ's clients ask for under this name. */
-const DIRECT_REPLY_TO = "amq.rabbitmq.reply-to";
+/** Queue arguments of streams, which are not there yet: refused, never silently ignored. */
+const PLANNED_ARGUMENTS = ["x-max-age", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes"];
 
 /** `prefix` and 128 random bits, as a name that no client will guess. */
 export function generatedName(prefix: string): string {
@@ -77,7 +59,6 @@ export function generatedName(prefix: string): string {
 
 /** The queue that a method names, where an empty name is the one declared last on the channel. */
 export function usableQueue(channel: Channel, name: string): Queue {
-  if (name === DIRECT_REPLY_TO) throw new Refusal("not-implemented", `direct reply-to, queue '${name}'`);
   return channel.vhost.usableQueue(resolveQueueName(channel, name), channel.connection);
 }
 
@@ -140,7 +121,7 @@ export function handleQueue(channel: Channel, method: TopologyMethod): void {
       return channel.replyWhenDurable(changed, (out) => writeQueueUnbindOk(out, channel.number));
     }
     case METHOD_QUEUE_PURGE: {
-      const messageCount = usableQueue(channel, method.queue).store.purge();
+      const messageCount = usableQueue(channel, method.queue).purge();
       if (method.noWait) return;
       return channel.reply((out) => writeQueuePurgeOk(out, channel.number, { messageCount }));
     }
@@ -153,6 +134,7 @@ export function handleQueue(channel: Channel, method: TopologyMethod): void {
 
 function declareQueue(channel: Channel, method: QueueDeclare): void {
   const { vhost, connection } = channel;
+  if (method.queue.startsWith(DIRECT_REPLY_TO)) return declareReplies(channel, method);
   let changed = false;
   let queue: Queue;
   if (method.passive) {
@@ -179,13 +161,20 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
     }));
 }
 
+/** No queue is behind these names: the answer says whether somebody waits for replies there. */
+function declareReplies(channel: Channel, { queue, noWait }: QueueDeclare): void {
+  const { vhost } = channel;
+  if (queue !== DIRECT_REPLY_TO && channel.connection.services.replies.find(vhost, queue) === null) {
+    throw new Refusal("not-found", `no ${vhost.queueText(queue)}`);
+  }
+  channel.lastQueue = queue;
+  if (noWait) return;
+  channel.reply((out) => writeQueueDeclareOk(out, channel.number, { queue, messageCount: 0, consumerCount: 1 }));
+}
+
 function refusePlanned(args: ReturnType<typeof fromTable>): void {
   const planned = PLANNED_ARGUMENTS.find((key) => args.has(key));
   if (planned !== undefined) throw new Refusal("not-implemented", `queue argument '${planned}'`);
-  const type = args.get("x-queue-type");
-  if (type === undefined || type === "classic") return;
-  if (type === "quorum" || type === "stream") throw new Refusal("not-implemented", `x-queue-type '${type}'`);
-  throw new Refusal("precondition-failed", `invalid arg 'x-queue-type': expected classic, quorum or stream`);
 }
 
 function bindQueue(channel: Channel, method: QueueBind): void {

@@ -57,6 +57,17 @@ export class Unacked {
     return this.#find(tag) >= 0;
   }
 
+  /** Whether one with a tag up to `tag` is of a queue that `matches`. */
+  some(tag: number, matches: (queue: Queue) => boolean): boolean {
+    for (let index = 0; index < this.#used; index++) {
+      const slot = (this.#first + index) & (this.#capacity - 1);
+      if (this.#tags[slot]! > tag) return false;
+      const queue = this.#queues[slot];
+      if (queue !== null && queue !== undefined && matches(queue)) return true;
+    }
+    return false;
+  }
+
   /** Takes the delivery with this tag out and hands it to `settle`; false when there is none. Hot. */
   take(tag: number, settle: (delivery: Delivery) => void): boolean {
     const slot = this.#find(tag);

@@ -1,5 +1,6 @@
 // The settings of a broker as the rest of the code reads them, and how they are made from option values.
 
+import { totalmem } from "node:os";
 import { ConfigFault } from "./fault.ts";
 import { defaultDataDir } from "./data_dir.ts";
 import { OPTION_NAMES, type OptionName, OPTIONS, type OptionValues } from "./options.ts";
@@ -12,6 +13,10 @@ export interface Config {
   readonly store: OptionValues["store"];
   /** A power of two. */
   readonly segmentBytes: number;
+  /** With less free space on the disk publishers are stopped; 0 for none. */
+  readonly freeDiskBytesMin: number;
+  /** With more memory in use publishers are stopped; 0 for none. */
+  readonly residentBytesMax: number;
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
@@ -32,11 +37,15 @@ export interface AmqpConfig {
 /** What a program that embeds the broker may give; everything else has its default. */
 export type PartialConfig = Partial<Omit<Config, "amqp">> & { readonly amqp?: Partial<AmqpConfig> };
 
+/** Of the machine's memory: as RabbitMQ's high-water mark. */
+const MEMORY_PART_MAX = 0.6;
+
 /** Every default; `dataDir` as found for `environment`. */
 export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
   const values: Record<string, unknown> = {};
   for (const name of OPTION_NAMES) values[name] = OPTIONS[name].fallback;
   values["dataDir"] = defaultDataDir(environment);
+  values["residentBytesMax"] = Math.floor(totalmem() * MEMORY_PART_MAX);
   return values as OptionValues;
 }
 
@@ -76,6 +85,8 @@ export function configOf(values: OptionValues): Config {
     memory: values.memory,
     store: values.store,
     segmentBytes: values.segmentBytes,
+    freeDiskBytesMin: values.freeDiskBytesMin,
+    residentBytesMax: values.residentBytesMax,
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,

@@ -20,13 +20,15 @@ function refuses(message: string, ini: string | null, environment: Record<string
 
 test("without any setting every option has its default", () => {
   const config = load(null);
-  const { dataDir: _, ...rest } = config;
+  const { dataDir: _, residentBytesMax, ...rest } = config;
+  assert.ok(residentBytesMax > 0, "found out of the machine's memory");
   assert.deepEqual(rest, {
     logLevel: "info",
     sync: true,
     memory: false,
     store: "auto",
     segmentBytes: 8 * 1024 * 1024,
+    freeDiskBytesMin: 50 * 1024 * 1024,
     defaultUser: "guest",
     defaultPassword: "guest",
     defaultUserOnlyLoopback: true,

@@ -6,6 +6,7 @@ import { boolean, byteSize, integer, oneOf, text, type ValueKind } from "./value
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
+const TIB = 1024 * GIB;
 
 export interface Option<T> {
   readonly section: "main" | "amqp";
@@ -57,6 +58,20 @@ export const OPTIONS = {
     byteSize(64 * KIB, GIB, "power of two"),
     8 * MIB,
     "size of a full segment file; the first ones of a queue are smaller",
+  ),
+  freeDiskBytesMin: main(
+    "free_disk_min",
+    null,
+    byteSize(0, 1024 * TIB),
+    50 * MIB,
+    "free space on the disk of the data directory below which publishers are stopped; 0 for none",
+  ),
+  residentBytesMax: main(
+    "memory_high_watermark",
+    null,
+    byteSize(0, 1024 * TIB),
+    null,
+    "memory of the process above which publishers are stopped (default: 60 % of the machine's); 0 for none",
   ),
   defaultUser: main(
     "default_user",

@@ -71,9 +71,19 @@ export function argumentsFromJson(json: unknown): ArgumentValue {
 /** For error texts: what a client would recognise. */
 export function describeArgument(value: ArgumentValue | undefined): string {
   if (value === undefined) return "none";
-  if (typeof value === "string") return `the value '${value}' of type 'longstr'`;
-  if (typeof value === "boolean") return `the value '${value}' of type 'bool'`;
-  if (typeof value === "number" || typeof value === "bigint") return `the value '${value}' of type 'signedint'`;
   if (value === null) return "the value 'undefined' of type 'void'";
-  return "a table or array";
+  if (typeof value === "object") return "a table or array";
+  return `the value '${value}' of type '${describeType(value)}'`;
+}
+
+/** The type as RabbitMQ names it in error texts. */
+export function describeType(value: ArgumentValue | undefined): string {
+  if (value === undefined) return "undefined";
+  if (value === null) return "void";
+  if (typeof value === "string") return "longstr";
+  if (typeof value === "boolean") return "bool";
+  if (typeof value === "number" && !Number.isInteger(value)) return "double";
+  if (typeof value !== "object") return "signedint";
+  if (value instanceof Uint8Array) return "binary";
+  return value instanceof Map ? "table" : "array";
 }

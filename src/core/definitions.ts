@@ -13,8 +13,9 @@ export interface DefinitionsSink {
 }
 
 export function exchangeEntry(vhost: string, exchange: Exchange): Entry {
-  const { name, type, autoDelete, internal, args } = exchange;
-  return { op: "exchange", vhost, name, type, autoDelete, internal, args: argumentsToJson(args) };
+  const { name, type, autoDelete, internal, args, delayed } = exchange;
+  const entry = { op: "exchange", vhost, name, type, autoDelete, internal, args: argumentsToJson(args) };
+  return delayed === null ? entry : { ...entry, id: delayed.id };
 }
 
 export function queueEntry(vhost: string, queue: Queue): Entry {
@@ -52,7 +53,7 @@ export class DefinitionsReplay {
   #place = 0;
   #queueIdMax = 0;
 
-  /** The largest queue id that the log ever named. */
+  /** The largest id of a queue, or of an exchange's delayed messages, that the log ever named. */
   get queueIdMax(): number {
     return this.#queueIdMax;
   }
@@ -63,6 +64,7 @@ export class DefinitionsReplay {
     switch (entry.op) {
       case "exchange":
         this.#exchanges.set(name, placed);
+        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id ?? 0));
         break;
       case "exchange-delete":
         this.#exchanges.delete(name);
@@ -75,6 +77,8 @@ export class DefinitionsReplay {
         this.#queues.delete(name);
         break;
       case "bind":
+        // Taken out first, so that it stands where it was made last: some exchanges go by the order of their bindings.
+        this.#bindings.delete(bindingKey(entry));
         this.#bindings.set(bindingKey(entry), placed);
         break;
       case "unbind":
@@ -85,18 +89,20 @@ export class DefinitionsReplay {
     }
   }
 
-  /** Builds what the log holds into `vhost`; returns the ids of its queues. */
+  /** Builds what the log holds into `vhost`; returns the ids under which messages lie. */
   restore(vhost: VirtualHost): Set<number> {
     const ids = new Set<number>();
     for (const { entry } of this.#exchanges.values()) {
       if (entry.vhost !== vhost.name) continue;
+      const storeId = entry.id === undefined ? null : Number(entry.id);
+      if (storeId !== null) ids.add(storeId);
       vhost.declareExchange(String(entry.name), {
         type: String(entry.type),
         durable: true,
         autoDelete: entry.autoDelete === true,
         internal: entry.internal === true,
         args: argumentsFromJson(entry.args) as Arguments,
-      });
+      }, storeId);
     }
     for (const { entry } of this.#queues.values()) {
       if (entry.vhost !== vhost.name) continue;

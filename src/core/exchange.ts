@@ -1,12 +1,12 @@
-// An exchange: its bindings, and where a routing key leads. Exchange types are a closed set.
+// An exchange: what it was declared as, and its bindings. Where its messages go is its matcher's to say, how they go on
+// from there the router's (exchanges/).
 
 import type { Arguments } from "./arguments.ts";
-import { argumentsEqual } from "./arguments.ts";
+import { canonicalText } from "./canonical.ts";
+import type { Deduplication } from "./deduplication.ts";
+import type { DelayedMessages } from "./delayed_messages.ts";
+import type { Matcher } from "./exchanges/matcher.ts";
 import type { Queue } from "./queue.ts";
-import { TopicTree } from "./topic_tree.ts";
-
-export const EXCHANGE_TYPES = ["direct", "fanout", "topic"] as const;
-export type ExchangeType = typeof EXCHANGE_TYPES[number];
 
 export type Destination = Queue | Exchange;
 
@@ -17,100 +17,86 @@ export interface Binding {
   readonly args: Arguments;
 }
 
-export class Exchange {
-  readonly kind = "exchange";
-  readonly name: string;
-  readonly type: ExchangeType;
+export interface ExchangeDeclaration {
+  readonly type: string;
   readonly durable: boolean;
   readonly autoDelete: boolean;
   readonly internal: boolean;
   readonly args: Arguments;
+}
+
+/** What a declaration's type and arguments come to. */
+export interface ExchangeParts {
+  readonly matcher: Matcher;
+  /** The exchange for what matches nothing here. */
+  readonly alternate: string | null;
+  readonly deduplication: Deduplication | null;
+}
+
+export class Exchange implements ExchangeDeclaration {
+  readonly kind = "exchange";
+  readonly name: string;
+  readonly type: string;
+  readonly durable: boolean;
+  readonly autoDelete: boolean;
+  readonly internal: boolean;
+  readonly args: Arguments;
+  readonly matcher: Matcher;
+  readonly alternate: string | null;
+  readonly deduplication: Deduplication | null;
+  /** Of type x-delayed-message: what it holds back. */
+  delayed: DelayedMessages | null = null;
   /** Bindings in which this exchange is the destination: they go when it goes. */
   readonly boundFrom = new Set<Binding>();
-  /** All bindings of this source, by routing key. */
-  readonly #byKey = new Map<string, Binding[]>();
-  readonly #topics: TopicTree<Binding> | null;
-  #bindingCount = 0;
   /** The routing in which this exchange was last entered, so that cycles end. */
-  #seenRoute = 0;
+  seenRouting = 0;
+  /** Bindings of which this exchange is the source, oldest first. */
+  readonly #bindings = new Map<string, Binding>();
 
-  constructor(
-    name: string,
-    type: ExchangeType,
-    options: { durable: boolean; autoDelete: boolean; internal: boolean; args: Arguments },
-  ) {
+  constructor(name: string, declaration: ExchangeDeclaration, parts: ExchangeParts) {
     this.name = name;
-    this.type = type;
-    this.durable = options.durable;
-    this.autoDelete = options.autoDelete;
-    this.internal = options.internal;
-    this.args = options.args;
-    this.#topics = type === "topic" ? new TopicTree() : null;
+    this.type = declaration.type;
+    this.durable = declaration.durable;
+    this.autoDelete = declaration.autoDelete;
+    this.internal = declaration.internal;
+    this.args = declaration.args;
+    this.matcher = parts.matcher;
+    this.alternate = parts.alternate;
+    this.deduplication = parts.deduplication;
   }
 
   get bindingCount(): number {
-    return this.#bindingCount;
+    return this.#bindings.size;
   }
 
-  *bindings(): IterableIterator<Binding> {
-    for (const bindings of this.#byKey.values()) yield* bindings;
+  bindings(): IterableIterator<Binding> {
+    return this.#bindings.values();
   }
 
   find(destination: Destination, routingKey: string, args: Arguments): Binding | null {
-    const bindings = this.#byKey.get(routingKey) ?? [];
-    return bindings.find((binding) => binding.destination === destination && argumentsEqual(binding.args, args)) ??
-      null;
+    return this.#bindings.get(identity(destination, routingKey, args)) ?? null;
   }
 
-  /** Adds a binding that is not there yet. */
+  /** Adds a binding that is not there yet. Refuses what means nothing to the exchange's type. */
   bind(destination: Destination, routingKey: string, args: Arguments): Binding {
+    this.matcher.check(routingKey, args);
     const binding: Binding = { source: this, destination, routingKey, args };
-    const bindings = this.#byKey.get(routingKey);
-    if (bindings === undefined) this.#byKey.set(routingKey, [binding]);
-    else bindings.push(binding);
-    this.#topics?.add(routingKey, binding);
+    this.#bindings.set(identity(destination, routingKey, args), binding);
+    this.matcher.add(binding);
     destination.boundFrom.add(binding);
-    this.#bindingCount++;
     return binding;
   }
 
   unbind(binding: Binding): void {
-    const bindings = this.#byKey.get(binding.routingKey);
-    const index = bindings?.indexOf(binding) ?? -1;
-    if (bindings === undefined || index < 0) return;
-    if (bindings.length === 1) this.#byKey.delete(binding.routingKey);
-    else bindings.splice(index, 1);
-    this.#topics?.remove(binding.routingKey, binding);
-    binding.destination.boundFrom.delete(binding);
-    this.#bindingCount--;
+    const { destination, routingKey, args } = binding;
+    if (!this.#bindings.delete(identity(destination, routingKey, args))) return;
+    this.matcher.remove(binding);
+    destination.boundFrom.delete(binding);
   }
+}
 
-  /**
-   * Adds every queue that `routingKey` leads to, through other exchanges too. `routing` is a number of its own for each
-   * routing, so that exchanges bound in a circle are entered once.
-   */
-  route(routingKey: string, into: Set<Queue>, routing: number): void {
-    this.#seenRoute = routing;
-    // A list that grows while it is walked: a chain of exchanges may be longer than the stack is deep.
-    const entered: Exchange[] = [this];
-    const follow = ({ destination }: Binding): void => {
-      if (destination.kind === "queue") {
-        into.add(destination);
-      } else if (destination.#seenRoute !== routing) {
-        destination.#seenRoute = routing;
-        entered.push(destination);
-      }
-    };
-    for (const exchange of entered) exchange.#follow(routingKey, follow);
-  }
-
-  #follow(routingKey: string, follow: (binding: Binding) => void): void {
-    if (this.type === "fanout") {
-      for (const bindings of this.#byKey.values()) bindings.forEach(follow);
-    } else if (this.#topics !== null) {
-      this.#topics.match(routingKey, follow);
-    } else {
-      this.#byKey.get(routingKey)?.forEach(follow);
-    }
-  }
+/** What makes a binding of one exchange the same as another. */
+function identity({ kind, name }: Destination, routingKey: string, args: Arguments): string {
+  const text = `${kind}${name.length}:${name}${routingKey.length}:${routingKey}`;
+  return args.size === 0 ? text : text + canonicalText(args);
 }

@@ -3,15 +3,35 @@
 
 import type { Message as MessageType } from "../store/message.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
-import type { QueueStore } from "../store/queue_store.ts";
+import type { MessageStore } from "../store/message_store.ts";
+import { StoreFault } from "../store/store_event.ts";
 import type { Arguments } from "./arguments.ts";
+import { ConsumerRota } from "./consumer_rota.ts";
+import type { DeadLetters } from "./dead_letters.ts";
+import type { Deduplication } from "./deduplication.ts";
+import { DeliveryCounts } from "./delivery_counts.ts";
 import type { Binding } from "./exchange.ts";
 import { isExpired } from "./expiration.ts";
+import { Expiry } from "./expiry.ts";
+import { Lease } from "./lease.ts";
+import { readHeaders } from "./message_headers.ts";
+import type { QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
+import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
+import type { DeathReason } from "./x_death.ts";
 
 /** Bytes of records that a queue delivers before other work has its turn: more than one chunk of a socket brings in. */
 const SERVE_BYTES_MAX = 1024 * 1024;
+/** Messages past their time that a queue drops before other work has its turn. */
+const SERVE_DROPS_MAX = 1024;
+
+/** How far the dropping of what has expired came. */
+type Dropping = typeof DONE | typeof MORE | typeof HELD;
+const DONE = 0;
+const MORE = 1;
+/** Too many dead letters are under way: the queue is woken when it may go on. */
+const HELD = 2;
 
 export interface Consumer {
   readonly exclusive: boolean;
@@ -36,6 +56,17 @@ export interface QueueOptions {
   /** The connection that alone may use it, or null. */
   readonly owner: Owner | null;
   readonly args: Arguments;
+  readonly settings: QueueSettings;
+  readonly deduplication: Deduplication | null;
+}
+
+/** What a queue needs of its surroundings. */
+export interface QueueServices {
+  readonly turn: Turn;
+  readonly timers: Timers;
+  readonly deadLetters: DeadLetters;
+  /** Nobody has used the queue for as long as x-expires allows. */
+  expired(queue: Queue): void;
 }
 
 export class Queue implements Servable {
@@ -46,41 +77,123 @@ export class Queue implements Servable {
   readonly autoDelete: boolean;
   readonly owner: Owner | null;
   readonly args: Arguments;
-  readonly store: QueueStore;
+  readonly settings: QueueSettings;
+  readonly store: MessageStore;
   readonly boundFrom = new Set<Binding>();
-  readonly consumers: Consumer[] = [];
+  readonly consumers: readonly Consumer[];
   /** Deleted: takes and gives nothing any more. */
   gone = false;
   /** Used since the last housekeeping; see `VirtualHost.cool`. */
   warm = false;
-  #next = 0;
   #queued = false;
+  /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
+  #ruled: boolean;
+  #expiry: Expiry | null = null;
+  /** Recovered with messages whose time may be over, and not looked at yet. */
+  #unseen = false;
+  readonly #maxLength: number;
+  readonly #maxLengthBytes: number;
+  readonly #counts: DeliveryCounts | null;
+  readonly #lease: Lease | null;
+  readonly #deduplication: Deduplication | null;
+  readonly #rota: ConsumerRota<Consumer>;
+  readonly #services: QueueServices;
   readonly #turn: Turn;
   readonly #message = new Message();
 
-  constructor(name: string, id: number, options: QueueOptions, store: QueueStore, turn: Turn) {
+  constructor(name: string, id: number, options: QueueOptions, store: MessageStore, services: QueueServices) {
+    const { settings } = options;
     this.name = name;
     this.id = id;
     this.durable = options.durable;
     this.autoDelete = options.autoDelete;
     this.owner = options.owner;
     this.args = options.args;
+    this.settings = settings;
     this.store = store;
-    this.#turn = turn;
+    this.#services = services;
+    this.#turn = services.turn;
+    this.#rota = new ConsumerRota(settings.singleActiveConsumer);
+    this.consumers = this.#rota.all;
+    this.#maxLength = settings.maxLength ?? Infinity;
+    this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
+    this.#deduplication = options.deduplication;
+    this.#ruled = settings.bounded || this.#deduplication !== null;
+    this.#counts = settings.countsDeliveries ? new DeliveryCounts(store, settings.deliveryLimit) : null;
+    this.#lease = settings.expiresMs === null ? null : new Lease(
+      settings.expiresMs,
+      services.timers,
+      () => this.consumers.length > 0,
+      () => services.expired(this),
+    );
+    if (settings.messageTtlMs !== null || store.recoveredExpiring) this.#expires();
+    this.#unseen = this.#expiry !== null && store.readyCount > 0;
+    if (this.#ruled) this.wake();
+  }
+
+  /** It and its messages are to survive a restart. */
+  get logged(): boolean {
+    return this.durable && this.owner === null;
   }
 
   /** Takes a message in; false when it refuses to. Hot. */
   publish(message: MessageType): boolean {
     if (this.gone) return true;
+    if (this.#ruled || (message.flags & MESSAGE_EXPIRES) !== 0) return this.#publishRuled(message);
     this.store.append(message);
     this.warm = true;
     if (this.consumers.length > 0) this.wake();
     return true;
   }
 
+  #publishRuled(message: MessageType): boolean {
+    const { overflow } = this.settings;
+    if (overflow !== "drop-head" && !this.#hasRoom(message.bodyBytes)) {
+      if (overflow === "reject-publish-dlx" && this.settings.deadLetterExchange !== null) {
+        this.#services.deadLetters.takeRefused(this, message);
+      }
+      return false;
+    }
+    if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
+    if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
+    this.store.append(message);
+    this.warm = true;
+    this.#expiry?.arrived(message);
+    this.wake();
+    return true;
+  }
+
+  #isDuplicate(deduplication: Deduplication, message: MessageType): boolean {
+    const headers = readHeaders(message);
+    const key = deduplication.keyOf(headers);
+    if (key === null) return false;
+    if (deduplication.isKnown(key, message.timestampMs)) return true;
+    deduplication.remember(key, headers, message.timestampMs);
+    return false;
+  }
+
+  /** Whether a queue that refuses what it has no room for takes one more. */
+  #hasRoom(bodyBytes: number): boolean {
+    if (!this.#isOver(1, bodyBytes)) return true;
+    // What came in this turn has not been offered yet to those who wait.
+    this.dropExpired();
+    this.#serveConsumers(Date.now());
+    return !this.#isOver(1, bodyBytes);
+  }
+
+  #isOver(more: number, moreBytes: number): boolean {
+    const { readyCount, readyBytes } = this.store;
+    return readyCount + more > this.#maxLength || readyBytes + moreBytes > this.#maxLengthBytes;
+  }
+
+  #expires(): Expiry {
+    this.#ruled = true;
+    return this.#expiry ??= new Expiry(this.settings.messageTtlMs, this.#services.timers, () => this.wake());
+  }
+
   /** Serves the consumers at the end of this turn, if there is something to deliver. Hot; idempotent. */
   wake(): void {
-    if (this.#queued || this.store.readyCount === 0) return;
+    if (this.#queued || this.gone || this.store.readyCount === 0) return;
     this.#queued = true;
     this.#turn.serveLater(this);
   }
@@ -89,99 +202,186 @@ export class Queue implements Servable {
     this.#queued = false;
     if (this.gone) return false;
     this.warm = true;
-    const store = this.store;
+    const nowMs = this.#expiry === null ? 0 : this.#expiry.takeNow();
+    if (this.#expiry !== null) {
+      const dropping = this.#dropExpired(nowMs, SERVE_DROPS_MAX);
+      if (dropping !== DONE) return this.#queued = dropping === MORE;
+    }
+    if (this.#serveConsumers(nowMs)) {
+      this.#queued = true;
+      return true;
+    }
+    if (this.#ruled) this.#tidy();
+    return false;
+  }
+
+  /** True when it stopped at its budget and has more. */
+  #serveConsumers(nowMs: number): boolean {
+    const { store } = this;
+    const rota = this.#rota;
     const message = this.#message;
+    const counts = this.#counts;
+    const hasTtl = this.settings.messageTtlMs !== null;
     let bytes = SERVE_BYTES_MAX;
     while (store.readyCount > 0) {
-      if (bytes <= 0) {
-        this.#queued = true;
-        return true;
-      }
-      const consumer = this.#readyConsumer();
+      if (bytes <= 0) return true;
+      const consumer = rota.pick();
       if (consumer === null || !store.next(message)) return false;
       bytes -= message.recordBytes;
-      if ((message.flags & MESSAGE_EXPIRES) !== 0 && isExpired(message, Date.now())) this.#drop(message);
-      else consumer.deliver(message);
+      if ((hasTtl || (message.flags & MESSAGE_EXPIRES) !== 0) && this.#isExpired(message, nowMs)) {
+        this.#drop(message, "expired");
+        continue;
+      }
+      if (counts !== null && message.redelivered) counts.tell(message);
+      consumer.deliver(message);
     }
     return false;
   }
 
-  /** The next consumer in turn that takes a message. */
-  #readyConsumer(): Consumer | null {
-    const consumers = this.consumers;
-    const count = consumers.length;
-    let index = this.#next;
-    for (let tried = 0; tried < count; tried++) {
-      if (index >= count) index = 0;
-      const consumer = consumers[index++]!;
-      if (consumer.ready()) {
-        this.#next = index;
-        return consumer;
-      }
+  /** After the consumers have had their share: keeps the limits, and an eye on the head's time. */
+  #tidy(): void {
+    const { store } = this;
+    const message = this.#message;
+    if (this.settings.overflow === "drop-head") {
+      while (store.readyCount > 0 && this.#isOver(0, 0) && store.next(message)) this.#drop(message, "maxlen");
     }
-    return null;
+    this.#expiry?.watch(store.readyCount > 0 && store.peek(message) ? message : null);
+    if (!this.#unseen) return;
+    this.#unseen = false;
+    // Nobody has asked for it: thousands of queues are looked at in the same turn.
+    if (this.consumers.length === 0) store.cool();
+  }
+
+  #isExpired(message: MessageType, nowMs: number): boolean {
+    return this.#expiry === null ? isExpired(message, Date.now()) : this.#expiry.isExpired(message, nowMs);
   }
 
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
   get(): MessageType | null {
-    this.dropExpired();
-    return this.store.next(this.#message) ? this.#message : null;
+    this.#lease?.renew();
+    const message = this.#message;
+    if (!this.#settleHead() || !this.store.next(message)) return null;
+    if (message.redelivered) this.#counts?.tell(message);
+    // Another is at the head.
+    if (this.#ruled) this.wake();
+    return message;
   }
 
   /** Messages that are ready. */
   get messageCount(): number {
-    this.dropExpired();
+    this.#settleHead();
     return this.store.readyCount;
   }
 
-  /**
-   * Settles the expired messages at the head. Those behind one that lives wait for their turn to be delivered: as with
-   * RabbitMQ they go when they come to the head.
-   */
-  dropExpired(): void {
-    this.warm = true;
-    const { store } = this;
-    const message = this.#message;
-    const nowMs = Date.now();
-    while (store.peek(message) && (message.flags & MESSAGE_EXPIRES) !== 0 && isExpired(message, nowMs)) {
-      if (store.next(message)) this.#drop(message);
-    }
+  /** What the end of the turn would drop; false when it cannot be told yet. */
+  #settleHead(): boolean {
+    if (!this.dropExpired()) return false;
+    if (this.#ruled && this.consumers.length === 0) this.#tidy();
+    return true;
   }
 
-  #drop(message: MessageType): void {
-    this.settle(message.position, message.recordBytes, message.bodyBytes);
+  /**
+   * Settles the expired messages at the head; false when it had to stop. Those behind one that lives wait for their turn
+   * to be delivered: as with RabbitMQ they go when they come to the head.
+   */
+  dropExpired(): boolean {
+    this.warm = true;
+    return this.#dropExpired(Date.now(), Infinity) === DONE;
+  }
+
+  #dropExpired(nowMs: number, most: number): Dropping {
+    const { store } = this;
+    const message = this.#message;
+    const hasTtl = this.settings.messageTtlMs !== null;
+    const toExchange = this.settings.deadLetterExchange !== null;
+    let left = most;
+    while (store.readyCount > 0 && store.peek(message)) {
+      if (!hasTtl && (message.flags & MESSAGE_EXPIRES) === 0) return DONE;
+      if (!this.#isExpired(message, nowMs)) return DONE;
+      if (left-- === 0) return MORE;
+      if (toExchange && !this.#services.deadLetters.hasRoom(this)) return HELD;
+      if (store.next(message)) this.#drop(message, "expired");
+    }
+    return DONE;
+  }
+
+  /** An unacked message leaves the queue without having been consumed. */
+  #drop({ position, recordBytes, bodyBytes }: MessageType, reason: DeathReason): void {
+    this.#bury(position, recordBytes, bodyBytes, reason);
+  }
+
+  #bury(position: number, recordBytes: number, bodyBytes: number, reason: DeathReason): void {
+    if (this.settings.deadLetterExchange === null) return this.settle(position, recordBytes, bodyBytes);
+    this.#services.deadLetters.take(this, position, recordBytes, bodyBytes, reason);
   }
 
   /** Hot. */
   settle(position: number, recordBytes: number, bodyBytes: number): void {
-    if (!this.gone) this.store.settle(position, recordBytes, bodyBytes);
+    if (this.gone) return;
+    this.store.settle(position, recordBytes, bodyBytes);
+    if (this.#counts !== null) this.#counts.forget(position);
   }
 
   /** A consumer wants it no more: basic.reject or basic.nack without requeue. */
   reject(position: number, recordBytes: number, bodyBytes: number): void {
-    this.settle(position, recordBytes, bodyBytes);
+    if (!this.gone) this.#bury(position, recordBytes, bodyBytes, "rejected");
   }
 
   requeue(position: number, bodyBytes: number): void {
     if (this.gone) return;
+    if (this.#counts !== null && !this.#counts.add(position) && this.#buryAt(position)) return;
     this.store.requeue(position, bodyBytes);
     this.wake();
   }
 
+  /** Given back once too often; false when it is damaged, which its next delivery will find. */
+  #buryAt(position: number): boolean {
+    const message = this.#message;
+    try {
+      this.store.read(position, message);
+    } catch (fault) {
+      if (fault instanceof StoreFault) return false;
+      throw fault;
+    }
+    this.#drop(message, "delivery_limit");
+    return true;
+  }
+
+  /** Settles everything that is ready; returns how many. */
+  purge(): number {
+    const count = this.store.purge();
+    this.#counts?.purged();
+    return count;
+  }
+
+  /** Somebody declared it again. */
+  renew(): void {
+    this.#lease?.renew();
+  }
+
   addConsumer(consumer: Consumer, where: string): void {
-    if (this.consumers.some((other) => other.exclusive) || (consumer.exclusive && this.consumers.length > 0)) {
+    const { consumers } = this;
+    const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
+    if (alone || consumers.some((other) => other.exclusive)) {
       throw new Refusal("access-refused", `${where} in exclusive use`);
     }
-    this.consumers.push(consumer);
+    this.#rota.add(consumer);
     this.wake();
   }
 
   /** Returns whether it was the last one. */
   removeConsumer(consumer: Consumer): boolean {
-    const index = this.consumers.indexOf(consumer);
-    if (index < 0) return false;
-    this.consumers.splice(index, 1);
-    if (this.#next > index) this.#next--;
+    if (!this.#rota.remove(consumer)) return false;
+    if (this.consumers.length === 0) this.#lease?.renew();
+    else if (this.settings.singleActiveConsumer) this.wake();
     return this.consumers.length === 0;
+  }
+
+  /** The queue is deleted; returns the consumers that it had. */
+  end(): Consumer[] {
+    this.gone = true;
+    this.#expiry?.close();
+    this.#lease?.close();
+    return this.#rota.clear();
   }
 }

@@ -2,8 +2,9 @@
 // pattern of many `#` costs its length times the topic's, never more.
 
 class Node<T> {
-  readonly children = new Map<string, Node<T>>();
-  readonly values: T[] = [];
+  /** Null until it has some: most nodes are leaves. */
+  children: Map<string, Node<T>> | null = null;
+  value: T | undefined = undefined;
   /** A `#` node goes on matching at every further word. */
   readonly isHash: boolean;
   /** The walk in which this node was last entered, and at which word: so that it is entered once. */
@@ -15,38 +16,49 @@ class Node<T> {
   }
 }
 
+/** A value for each pattern of words between dots, where `*` is one word and `#` any number. */
 export class TopicTree<T> {
-  #root = new Node<T>(false);
+  readonly #root = new Node<T>(false);
   #walk = 0;
 
-  /** Adds `value` under a pattern of words between dots, where `*` is one word and `#` any number. */
-  add(pattern: string, value: T): void {
-    let node = this.#root;
+  get(pattern: string): T | undefined {
+    let node: Node<T> | undefined = this.#root;
     for (const word of wordsOf(pattern)) {
-      let child = node.children.get(word);
-      if (child === undefined) node.children.set(word, child = new Node(word === "#"));
-      node = child;
+      node = node.children?.get(word);
+      if (node === undefined) return undefined;
     }
-    node.values.push(value);
+    return node.value;
   }
 
-  /** Removes one `value` under `pattern` and the nodes that nothing needs any more; false when it is not there. */
-  remove(pattern: string, value: T): boolean {
+  set(pattern: string, value: T): void {
+    let node = this.#root;
+    for (const word of wordsOf(pattern)) {
+      const children: Map<string, Node<T>> = node.children ??= new Map();
+      let child = children.get(word);
+      if (child === undefined) children.set(word, child = new Node(word === "#"));
+      node = child;
+    }
+    node.value = value;
+  }
+
+  /** Removes the value and the nodes that nothing needs any more; false when there is none. */
+  delete(pattern: string): boolean {
     const words = wordsOf(pattern);
     const path = [this.#root];
     for (const word of words) {
-      const child = path.at(-1)!.children.get(word);
+      const child = path.at(-1)!.children?.get(word);
       if (child === undefined) return false;
       path.push(child);
     }
-    const values = path.at(-1)!.values;
-    const index = values.indexOf(value);
-    if (index < 0) return false;
-    values.splice(index, 1);
+    const last = path.at(-1)!;
+    if (last.value === undefined) return false;
+    last.value = undefined;
     for (let depth = words.length; depth > 0; depth--) {
       const node = path[depth]!;
-      if (node.values.length > 0 || node.children.size > 0) break;
-      path[depth - 1]!.children.delete(words[depth - 1]!);
+      if (node.value !== undefined || node.children !== null) break;
+      const parent = path[depth - 1]!;
+      parent.children!.delete(words[depth - 1]!);
+      if (parent.children!.size === 0) parent.children = null;
     }
     return true;
   }
@@ -62,17 +74,17 @@ export class TopicTree<T> {
       const word = words[index]!;
       for (const node of active) {
         if (node.isHash) enter(node, next, walk, index + 1);
-        const exact = node.children.get(word);
+        const { children } = node;
+        if (children === null) continue;
+        const exact = children.get(word);
         // A topic may hold the words * and # themselves; they name the wildcard nodes, which are entered anyway.
         if (exact !== undefined && word !== "*" && word !== "#") enter(exact, next, walk, index + 1);
-        const star = node.children.get("*");
+        const star = children.get("*");
         if (star !== undefined) enter(star, next, walk, index + 1);
       }
       active = next;
     }
-    for (const node of active) {
-      for (const value of node.values) visit(value);
-    }
+    for (const { value } of active) if (value !== undefined) visit(value);
   }
 }
 
@@ -83,7 +95,7 @@ function wordsOf(key: string): string[] {
 
 /** Makes `node` active after `depth` words, and its `#` child too, which may stand for no word at all. */
 function enter<T>(node: Node<T>, active: Node<T>[], walk: number, depth: number): void {
-  for (let entered: Node<T> | undefined = node; entered !== undefined; entered = entered.children.get("#")) {
+  for (let entered: Node<T> | undefined = node; entered !== undefined; entered = entered.children?.get("#")) {
     if (entered.seenWalk === walk && entered.seenDepth === depth) return;
     entered.seenWalk = walk;
     entered.seenDepth = depth;

@@ -5,7 +5,7 @@ import { TopicTree } from "./topic_tree.ts";
 
 function matches(patterns: string[], topic: string): string[] {
   const tree = new TopicTree<string>();
-  for (const pattern of patterns) tree.add(pattern, pattern);
+  for (const pattern of patterns) tree.set(pattern, pattern);
   const found: string[] = [];
   tree.match(topic, (value) => found.push(value));
   return found.sort();
@@ -50,14 +50,24 @@ test("the tree agrees with the rule for any patterns and topics", () => {
   );
 });
 
-test("what is removed no longer matches and leaves nothing behind", () => {
+test("what is removed no longer matches, and what it shared words with stays", () => {
   const tree = new TopicTree<number>();
-  tree.add("a.#.b", 1);
-  tree.add("a.#", 2);
-  assert.ok(tree.remove("a.#.b", 1));
-  assert.ok(!tree.remove("a.#.b", 1));
-  assert.ok(!tree.remove("never.there", 1));
+  tree.set("a.#.b", 1);
+  tree.set("a.#", 2);
+  assert.deepEqual([tree.get("a.#.b"), tree.get("a.#"), tree.get("a"), tree.get("a.#.b.c")], [
+    1,
+    2,
+    undefined,
+    undefined,
+  ]);
+  assert.ok(tree.delete("a.#.b"));
+  assert.ok(!tree.delete("a.#.b"));
+  assert.ok(!tree.delete("never.there"));
+  assert.ok(!tree.delete("a"));
   const found: number[] = [];
+  tree.match("a.x.b", (value) => found.push(value));
+  assert.deepEqual(found, [2]);
+  assert.ok(tree.delete("a.#"));
   tree.match("a.x.b", (value) => found.push(value));
   assert.deepEqual(found, [2]);
 });

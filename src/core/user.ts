@@ -6,6 +6,8 @@ export interface User {
   readonly name: string;
   /** May connect only from this machine. */
   readonly loopbackOnly: boolean;
+  /** What it may do beyond its permissions, RabbitMQ's names: "administrator", "impersonator", ... */
+  readonly tags: ReadonlySet<string>;
 }
 
 interface StoredUser extends User {
@@ -18,9 +20,9 @@ const SALT_BYTES = 4;
 export class Users {
   readonly #users = new Map<string, StoredUser>();
 
-  add(name: string, password: string, loopbackOnly: boolean): void {
+  add(name: string, password: string, loopbackOnly: boolean, tags: readonly string[] = []): void {
     const passwordHash = hashPassword(password, randomBytes(SALT_BYTES));
-    this.#users.set(name, { name, loopbackOnly, passwordHash });
+    this.#users.set(name, { name, loopbackOnly, passwordHash, tags: new Set(tags) });
   }
 
   /** The user, if name, password and the peer's address allow it; null otherwise, whatever the reason. */

@@ -1,66 +1,29 @@
 // A virtual host: its exchanges, queues and bindings, what may be declared and deleted, and where a message goes.
 // Every durable change is written to the definitions log before the caller learns of it.
 
-import type { Arguments, ArgumentValue } from "./arguments.ts";
-import { argumentsEqual, describeArgument, NO_ARGUMENTS } from "./arguments.ts";
-import type { DefinitionsSink } from "./definitions.ts";
+import type { Arguments } from "./arguments.ts";
+import { NO_ARGUMENTS } from "./arguments.ts";
 import { bindingEntry, exchangeEntry, queueEntry } from "./definitions.ts";
-import type { Binding, Destination, ExchangeType } from "./exchange.ts";
-import { Exchange, EXCHANGE_TYPES } from "./exchange.ts";
-import type { Consumer, Owner } from "./queue.ts";
+import { expectSame } from "./equivalence.ts";
+import { type Binding, type Destination, Exchange, type ExchangeDeclaration } from "./exchange.ts";
+import { BUILT_IN, checkExchangeType, createExchange } from "./exchanges/create.ts";
+import { DefaultMatcher } from "./exchanges/direct.ts";
+import { type Route, Router } from "./exchanges/router.ts";
+import type { Consumer, Owner, QueueServices } from "./queue.ts";
 import { Queue } from "./queue.ts";
 import type { Message } from "../store/message.ts";
-import type { QueueStore } from "../store/queue_store.ts";
+import { DelayedExchanges } from "./delayed_exchanges.ts";
+import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
+import { Deduplication } from "./deduplication.ts";
+import { checkProperties, QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
-import type { Timers } from "./timers.ts";
-import type { Turn } from "./turn.ts";
-
-/** What a virtual host needs of its surroundings. */
-export interface VirtualHostServices {
-  readonly turn: Turn;
-  readonly definitions: DefinitionsSink;
-  openStore(queueId: number, durable: boolean): QueueStore;
-  /** Removes the files of a deleted queue, once its deletion is on disk. */
-  destroyStore(store: QueueStore, durable: boolean): void;
-  nextQueueId(): number;
-  readonly timers: Timers;
-  readonly limits: VirtualHostLimits;
-}
-
-/** What clients may declare in one virtual host: names that they choose must not cost memory without end. */
-export interface VirtualHostLimits {
-  readonly queuesMax: number;
-  readonly exchangesMax: number;
-  readonly bindingsMax: number;
-}
+import type { VirtualHostServices } from "./virtual_host_services.ts";
 
 export interface QueueDeclaration {
   readonly durable: boolean;
   readonly autoDelete: boolean;
   readonly exclusive: boolean;
   readonly args: Arguments;
-}
-
-export interface ExchangeDeclaration {
-  readonly type: string;
-  readonly durable: boolean;
-  readonly autoDelete: boolean;
-  readonly internal: boolean;
-  readonly args: Arguments;
-}
-
-const BUILT_IN: readonly [string, ExchangeType][] = [
-  ["", "direct"],
-  ["amq.direct", "direct"],
-  ["amq.fanout", "fanout"],
-  ["amq.topic", "topic"],
-];
-
-/** Where a message goes. */
-export interface Route {
-  readonly queues: readonly Queue[];
-  /** It follows from exchange and key alone, so it holds for others like it until `revision` changes. */
-  readonly cacheable: boolean;
 }
 
 export class VirtualHost {
@@ -70,19 +33,30 @@ export class VirtualHost {
   /** Grows with every change that may lead a message elsewhere: what was routed under another number is stale. */
   revision = 1;
   readonly #services: VirtualHostServices;
-  #routing = 0;
-  readonly #found = new Set<Queue>();
+  readonly #router = new Router(this.exchanges);
+  readonly #delayed: DelayedExchanges;
   /** The exclusive queues of each connection that has some: they go with it. */
   readonly #owned = new Map<Owner, Set<Queue>>();
+  readonly #queueServices: QueueServices;
   #bindingCount = 0;
   #coolNext: Queue[] = [];
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    const { turn, timers, commit } = services;
+    const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
+    const deadLetters = new DeadLetters({ turn, timers, commit, route });
+    this.#queueServices = { turn, timers, deadLetters, expired: (queue) => void this.removeQueue(queue) };
+    this.#delayed = new DelayedExchanges({
+      ...services,
+      routeReleased: (exchange, keys, message) => this.#router.route(exchange, keys, message, true),
+    });
+    const standing = { type: "direct", durable: true, autoDelete: false, internal: false, args: NO_ARGUMENTS };
+    const matcher = new DefaultMatcher(this.queues);
+    this.exchanges.set("", new Exchange("", standing, { matcher, alternate: null, deduplication: null }));
     for (const [exchange, type] of BUILT_IN) {
-      const options = { durable: true, autoDelete: false, internal: false, args: NO_ARGUMENTS };
-      this.exchanges.set(exchange, new Exchange(exchange, type, options));
+      this.exchanges.set(exchange, createExchange(exchange, { ...standing, type }, this.#exchangeText(exchange)));
     }
   }
 
@@ -92,21 +66,12 @@ export class VirtualHost {
    * The queues that a message goes to, each once: under its routing key and those that CC and BCC add. Refuses an
    * exchange that is not there.
    */
-  route(exchangeName: string, routingKeys: readonly string[], _message: Message): Route {
-    this.#found.clear();
-    if (exchangeName === "") {
-      for (const key of routingKeys) {
-        const queue = this.queues.get(key);
-        if (queue !== undefined) this.#found.add(queue);
-      }
-      return { queues: [...this.#found], cacheable: true };
-    }
+  route(exchangeName: string, routingKeys: readonly string[], message: Message): Route {
     const exchange = this.exchange(exchangeName);
     if (exchange.internal) {
       throw new Refusal("access-refused", `cannot publish to internal ${this.#exchangeText(exchangeName)}`);
     }
-    for (const key of routingKeys) exchange.route(key, this.#found, ++this.#routing);
-    return { queues: [...this.#found], cacheable: true };
+    return this.#router.route(exchange, routingKeys, message);
   }
 
   // Exchanges
@@ -118,25 +83,21 @@ export class VirtualHost {
   }
 
   /** Returns whether it is durable, so that the answer has to wait for the disk. */
-  declareExchange(name: string, declaration: ExchangeDeclaration): boolean {
-    const type = EXCHANGE_TYPES.find((known) => known === declaration.type);
-    if (type === undefined) this.#refuseType(declaration.type);
+  declareExchange(name: string, declaration: ExchangeDeclaration, storeId: number | null = null): boolean {
+    checkExchangeType(declaration.type);
     const present = this.exchanges.get(name);
     if (present !== undefined) {
-      this.#expectSame(`${this.#exchangeText(name)}`, present, declaration);
+      expectSame(this.#exchangeText(name), present, declaration);
       // Another connection may have declared it this very moment.
       return present.durable;
     }
     if (name.startsWith("amq.")) {
       throw new Refusal("access-refused", `exchange name '${name}' contains reserved prefix 'amq.*'`);
     }
-    const unknown = ["alternate-exchange", "x-delayed-type", "x-message-deduplication"].find((key) =>
-      declaration.args.has(key)
-    );
-    if (unknown !== undefined) throw new Refusal("not-implemented", `exchange argument '${unknown}'`);
     const { exchangesMax } = this.#services.limits;
     if (this.exchanges.size >= exchangesMax) this.#refuseMore(`declare exchange '${name}'`, "exchange", exchangesMax);
-    const exchange = new Exchange(name, type, declaration);
+    const exchange = createExchange(name, declaration, this.#exchangeText(name));
+    this.#delayed.add(exchange, storeId);
     this.exchanges.set(name, exchange);
     this.revision++;
     if (!exchange.durable) return false;
@@ -172,6 +133,7 @@ export class VirtualHost {
     this.revision++;
     for (const binding of [...exchange.bindings()]) this.#unbind(binding);
     this.#unbindAllOf(exchange, doomed);
+    this.#delayed.remove(exchange);
     if (!exchange.durable) return;
     this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name });
   }
@@ -193,10 +155,13 @@ export class VirtualHost {
 
   /** Returns the queue and whether it is to be on disk before the answer. An exclusive queue ends with its owner. */
   declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: Queue; durable: boolean } {
+    const settings = QueueSettings.of(declaration.args, this.queueText(name));
+    checkProperties(settings, declaration, this.queueText(name));
     if (this.queues.has(name)) {
       const queue = this.usableQueue(name, owner);
       if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
-      this.#expectSame(this.queueText(name), queue, declaration);
+      expectSame(this.queueText(name), queue, declaration);
+      queue.renew();
       return { queue, durable: this.#logged(queue) };
     }
     const { queuesMax } = this.#services.limits;
@@ -222,19 +187,24 @@ export class VirtualHost {
 
   removeQueue(queue: Queue): boolean {
     if (queue.gone) return false;
-    queue.gone = true;
+    const consumers = queue.end();
     this.queues.delete(queue.name);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
     const emptied = new Set<Exchange>();
     this.#unbindAllOf(queue, emptied);
     for (const exchange of emptied) this.#removeExchange(exchange);
-    const consumers = queue.consumers.splice(0);
     for (const consumer of consumers) consumer.cancelled();
     const logged = this.#logged(queue);
     if (logged) this.#services.definitions.append({ op: "queue-delete", vhost: this.name, name: queue.name });
     this.#services.destroyStore(queue.store, logged);
     return logged;
+  }
+
+  /** Where a dead letter goes; null when its exchange is not there. An internal one takes it, since no client sends it. */
+  #routeDead(exchangeName: string, routingKeys: readonly string[], message: Message): Route | null {
+    const exchange = this.exchanges.get(exchangeName);
+    return exchange === undefined ? null : this.#router.route(exchange, routingKeys, message);
   }
 
   /** A consumer leaves; an auto-delete queue goes with its last one. */
@@ -355,6 +325,13 @@ export class VirtualHost {
       queue.warm = false;
       this.#coolNext.push(queue);
     }
+    this.#delayed.cool();
+  }
+
+  /** Closes the stores: everything is on disk. */
+  close(): void {
+    for (const queue of this.queues.values()) queue.store.close();
+    this.#delayed.close();
   }
 
   // Texts and checks
@@ -369,15 +346,19 @@ export class VirtualHost {
 
   #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): Queue {
     const { durable, autoDelete, args } = declaration;
-    const store = this.#services.openStore(id, durable && owner === null);
-    const queue = new Queue(name, id, { durable, autoDelete, owner, args }, store, this.#services.turn);
+    const text = this.queueText(name);
+    const settings = QueueSettings.of(args, text);
+    const deduplication = Deduplication.of(args, text);
+    const store = this.#services.openStore(id, durable && owner === null, args);
+    const options = { durable, autoDelete, owner, args, settings, deduplication };
+    const queue = new Queue(name, id, options, store, this.#queueServices);
     this.queues.set(name, queue);
     this.revision++;
     return queue;
   }
 
   #logged(queue: Queue): boolean {
-    return queue.durable && queue.owner === null;
+    return queue.logged;
   }
 
   #refuseLocked(name: string): never {
@@ -394,49 +375,4 @@ export class VirtualHost {
       `cannot ${what}: ${kind} limit in vhost '${this.name}' (${max}) is reached`,
     );
   }
-
-  #refuseType(type: string): never {
-    const planned = ["headers", "x-consistent-hash", "x-delayed-message"];
-    if (planned.includes(type)) throw new Refusal("not-implemented", `exchange type '${type}'`);
-    throw new Refusal("precondition-failed", `unknown exchange type '${type}'`);
-  }
-
-  /** Refuses a redeclaration that differs, naming the first difference as RabbitMQ does. */
-  #expectSame(text: string, current: Comparable, received: Comparable): void {
-    const differ = (name: string, receivedText: string, currentText: string): never => {
-      throw new Refusal(
-        "precondition-failed",
-        `inequivalent arg '${name}' for ${text}: received ${receivedText} but current is ${currentText}`,
-      );
-    };
-    for (const [name, key] of COMPARED) {
-      const [was, is] = [current[key], received[key]];
-      if (was !== undefined && is !== undefined && was !== is) differ(name, `'${is}'`, `'${was}'`);
-    }
-    for (const key of new Set([...current.args.keys(), ...received.args.keys()])) {
-      const fallback = ARGUMENT_DEFAULTS.get(key);
-      const [was, is] = [current.args.get(key) ?? fallback, received.args.get(key) ?? fallback];
-      if (!argumentsEqual(was as ArgumentValue, is as ArgumentValue)) {
-        differ(key, describeArgument(is), describeArgument(was));
-      }
-    }
-  }
 }
-
-/** What an argument means where it is left out. */
-const ARGUMENT_DEFAULTS: Arguments = new Map([["x-queue-type", "classic"]]);
-
-interface Comparable {
-  readonly type?: string | undefined;
-  readonly durable: boolean;
-  readonly autoDelete: boolean;
-  readonly internal?: boolean | undefined;
-  readonly args: Arguments;
-}
-
-const COMPARED = [
-  ["type", "type"],
-  ["durable", "durable"],
-  ["auto_delete", "autoDelete"],
-  ["internal", "internal"],
-] as const;

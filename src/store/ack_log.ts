@@ -14,8 +14,12 @@ export const ACK_ENTRY_BYTES = 16;
 const HEADER_WORDS = ACK_LOG_HEADER_BYTES / 4;
 const ENTRY_WORDS = ACK_ENTRY_BYTES / 4;
 const NO_WORDS = new Int32Array(0);
+const NO_RETURNS: readonly number[] = [];
 const KIND_SETTLED = 1;
 const KIND_DELIVERED = 2;
+const KIND_RETURNED = 3;
+/** What an entry's value can hold. */
+const RETURNS_MAX = 0xff_ffff;
 
 /** Words that a log is encoded into, shared by the logs of a queue. */
 export class AckScratch {
@@ -56,13 +60,15 @@ export class AckLog {
   }
 
   /**
-   * Writes what is pending of `segment`, and "delivered" up to deliveredTo when that is above 0: one write.
+   * Writes what is pending of `segment` (settled ranges, returns), and "delivered" up to deliveredTo when that is above
+   * 0: one write.
    * Returns errno's name when it fails; the file is then as it was, and the same call may be tried again.
    */
   append(segment: Segment, deliveredTo: number, scratch: AckScratch): string | null {
     const { pending } = segment;
+    const returns = segment.returns ?? NO_RETURNS;
     pending.normalise();
-    const words = scratch.ensure(HEADER_WORDS + (pending.count + 1) * ENTRY_WORDS);
+    const words = scratch.ensure(HEADER_WORDS + (pending.count + returns.length / 2 + 1) * ENTRY_WORDS);
     let at = 0;
     let index = this.#entries;
     const position = this.#headed ? ACK_LOG_HEADER_BYTES + index * ACK_ENTRY_BYTES : 0;
@@ -72,6 +78,11 @@ export class AckLog {
     }
     for (let i = 0; i < pending.count; i++) {
       at = this.#encode(words, at, index++, KIND_SETTLED, pending.from[i]!, pending.to[i]!);
+    }
+    for (let i = 0; i < returns.length; i += 2) {
+      const unit = returns[i]!;
+      const value = Math.min(returns[i + 1]!, RETURNS_MAX);
+      at = this.#encode(words, at, index++, KIND_RETURNED | value << 8, unit, unit + 1);
     }
     if (deliveredTo > 0) at = this.#encode(words, at, index++, KIND_DELIVERED, 0, deliveredTo / 8);
     const problem = this.#write(words, at, position);
@@ -88,8 +99,8 @@ export class AckLog {
     return fd;
   }
 
-  #encode(words: Int32Array, at: number, index: number, kind: number, from: number, to: number): number {
-    words[at + 1] = kind;
+  #encode(words: Int32Array, at: number, index: number, kindAndValue: number, from: number, to: number): number {
+    words[at + 1] = kindAndValue;
     words[at + 2] = from;
     words[at + 3] = to;
     words[at] = xxh32Words(words, at + 1, 3, (this.#nonce + index) | 0);
@@ -133,6 +144,8 @@ export interface AckLogReading {
   readonly settled: RangeList;
   /** Records before this offset may have been delivered. */
   readonly deliveredTo: number;
+  /** How often the record at offset / 8 was given back; null when none was. */
+  readonly returns: ReadonlyMap<number, number> | null;
   /** To go on with. */
   readonly log: AckLog;
   /** Entries that are not intact, a header counted as one. */
@@ -160,6 +173,7 @@ export function readAckLog(path: string, queueId: number, segment: number, nonce
   }
   const settled = new RangeList();
   let deliveredTo = 0;
+  let returns: Map<number, number> | null = null;
   let intact = 0;
   for (let i = 0; i < entries; i++) {
     const at = HEADER_WORDS + i * ENTRY_WORDS;
@@ -168,12 +182,14 @@ export function readAckLog(path: string, queueId: number, segment: number, nonce
     const kind = words[at + 1]! & 0xff;
     if (kind === KIND_SETTLED) settled.add(words[at + 2]!, words[at + 3]!);
     else if (kind === KIND_DELIVERED) deliveredTo = Math.max(deliveredTo, words[at + 3]! * 8);
+    else if (kind === KIND_RETURNED) (returns ??= new Map()).set(words[at + 2]!, words[at + 1]! >>> 8);
   }
   if (!headed && intact === 0) return null;
   settled.normalise();
   return {
     settled,
     deliveredTo,
+    returns,
     log: new AckLog(path, queueId, segment, nonce, entries, headed),
     damagedEntries: entries - intact + (headed ? 0 : 1),
   };

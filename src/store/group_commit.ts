@@ -130,6 +130,11 @@ export class GroupCommit implements CommitSink {
     this.#waiting.add(waiter);
   }
 
+  /** Who waits now waits also for what would have been synced lazily. */
+  includeLazy(): void {
+    this.#overdue = true;
+  }
+
   /** Flushes the touched stores, in the middle of a turn. Hot. */
   flush(): void {
     if (this.#touched.length > 0) this.#flush();

@@ -60,6 +60,28 @@ function setUp(lazySyncMs = 60_000) {
 }
 
 describe("group commit", () => {
+  it("syncs at once what would have been synced lazily when a waiter asks for that, also while another sync runs", () => {
+    const { syncer, commit } = setUp();
+    const [first, second] = [new Waiter(), new Waiter()];
+    commit.dirty(7);
+    commit.wait(first);
+    commit.endTurn();
+    commit.dirtyLazily(5);
+    commit.includeLazy();
+    commit.wait(second);
+    commit.endTurn();
+    syncer.answer();
+    assert.deepEqual(syncer.batches, [[7], [5]]);
+    assert.deepEqual(second.told, ["seal"]);
+    syncer.answer();
+    assert.deepEqual(second.told, ["seal", "durable"]);
+    commit.includeLazy();
+    commit.wait(second);
+    commit.endTurn();
+    assert.equal(syncer.batches.length, 2, "with nothing written there is nothing to sync");
+    assert.equal(second.told.length, 4);
+  });
+
   it("tells a waiter when the sync that began after its write is done", () => {
     const { syncer, commit } = setUp();
     const waiter = new Waiter();

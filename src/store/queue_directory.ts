@@ -134,9 +134,10 @@ export class QueueDirectory {
 
   #make(): void {
     if (this.#made) return;
-    mkdirSync(this.#path, { recursive: true, mode: MODE_DIRECTORY });
+    // The first one that was made: those above it were there.
+    const top = mkdirSync(this.#path, { recursive: true, mode: MODE_DIRECTORY }) ?? this.#path;
     this.#made = true;
-    this.#sync(dirname(this.#path), false);
+    for (let path = this.#path; path.length >= top.length; path = dirname(path)) this.#sync(dirname(path), false);
   }
 
   #sync(path: string, lazily: boolean): void {

@@ -5,9 +5,9 @@
 
 import { statSync } from "node:fs";
 import { basename } from "node:path";
-import { readAckLog } from "./ack_log.ts";
+import { type AckLogReading, readAckLog } from "./ack_log.ts";
 import type { SegmentFile } from "../runtime/runtime.ts";
-import { MESSAGE_PERSISTENT } from "./message.ts";
+import { MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "./message.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import { RangeList } from "./range_list.ts";
@@ -29,6 +29,10 @@ const READ_AHEAD_BYTES = 256 * 1024;
 export interface Recovered {
   readonly readyCount: number;
   readonly readyBytes: number;
+  /** How often a message was given back, by position; null when none was. */
+  readonly returns: ReadonlyMap<number, number> | null;
+  /** Among the ready ones are some with an expiration. */
+  readonly expiring: boolean;
 }
 
 interface Found {
@@ -41,6 +45,8 @@ export class QueueRecovery {
   readonly #directory: QueueDirectory;
   readonly #host: QueueStoreHost;
   readonly #window: ReadWindow;
+  #returns: Map<number, number> | null = null;
+  #expiring = false;
 
   constructor(queueId: number, directory: QueueDirectory, host: QueueStoreHost) {
     this.#queueId = queueId;
@@ -79,7 +85,7 @@ export class QueueRecovery {
     this.#removeOrphans(logs, chain);
     // A number is not used again while any file of it may be about.
     chain.lastNumber = Math.max(0, segments.at(-1) ?? 0, logs.at(-1) ?? 0);
-    return { readyCount, readyBytes };
+    return { readyCount, readyBytes, returns: this.#returns, expiring: this.#expiring };
   }
 
   /** The segment behind a file, null when there is none in it. */
@@ -132,7 +138,7 @@ export class QueueRecovery {
 
   #scan(found: Found, logged: boolean): void {
     const { segment } = found;
-    const settled = this.#applyLog(segment, logged);
+    const { settled, returns } = this.#applyLog(segment, logged);
     const holes = new RangeList();
     const window = this.#window;
     let offset = SEGMENT_HEADER_BYTES;
@@ -158,6 +164,9 @@ export class QueueRecovery {
         holes.add(unit, unit + padded / 8);
       } else {
         segment.bodyBytes += bodyBytesAt(words, at);
+        if ((flagsAt(words, at) & MESSAGE_EXPIRES) !== 0) this.#expiring = true;
+        const count = returns?.get(unit);
+        if (count !== undefined) (this.#returns ??= new Map()).set(segment.base + unit, count);
       }
       offset += padded;
     }
@@ -165,14 +174,14 @@ export class QueueRecovery {
     segment.holes = holes.count > 0 ? holes : null;
   }
 
-  #applyLog(segment: Segment, logged: boolean): RangeList {
-    if (!logged) return new RangeList();
+  #applyLog(segment: Segment, logged: boolean): Pick<AckLogReading, "settled" | "returns"> {
+    if (!logged) return { settled: new RangeList(), returns: null };
     const path = this.#directory.logPath(segment.number);
     const reading = readAckLog(path, this.#queueId, segment.number, segment.nonce);
     if (reading === null) {
       this.#directory.remove(path);
       this.#report("orphan-log", path, 0, 0, "it belongs to another life of the segment");
-      return new RangeList();
+      return { settled: new RangeList(), returns: null };
     }
     if (reading.damagedEntries > 0) {
       this.#report("damaged-acks", path, 0, 0, `${reading.damagedEntries} entries are not intact`);
@@ -180,7 +189,7 @@ export class QueueRecovery {
     segment.acks = reading.log;
     segment.redeliveredBefore = reading.deliveredTo;
     segment.deliveredTo = reading.deliveredTo;
-    return reading.settled;
+    return reading;
   }
 
   /** Looks behind the last intact record; `next` is the header of the segment that followed, if one did. */

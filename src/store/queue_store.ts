@@ -6,6 +6,7 @@
 
 import { assert } from "../lib/assert.ts";
 import type { Message } from "./message.ts";
+import type { MessageStore } from "./message_store.ts";
 import { QueueDirectory } from "./queue_directory.ts";
 import { QueueRecovery } from "./queue_recovery.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
@@ -15,7 +16,7 @@ import { Requeued } from "./requeued.ts";
 import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import { SegmentChain } from "./segment_chain.ts";
 import { SegmentKeeper } from "./segment_keeper.ts";
-import { offsetOf } from "./segment_position.ts";
+import { offsetOf, POSITIONS_PER_SEGMENT } from "./segment_position.ts";
 import { Settlements } from "./settlements.ts";
 import { StoreFault } from "./store_event.ts";
 import { Tail } from "./tail.ts";
@@ -35,12 +36,13 @@ export interface QueueStoreOptions {
   readonly segmentBytesMax?: number;
 }
 
-export class QueueStore {
+export class QueueStore implements MessageStore {
   // Counts: read by everybody, written only here. Bytes are those of bodies.
   readyCount = 0;
   readyBytes = 0;
   unackedCount = 0;
   unackedBytes = 0;
+  readonly recoveredExpiring: boolean;
   readonly #tail: Tail;
   readonly #reader: Reader;
   readonly #requeued = new Requeued();
@@ -52,6 +54,8 @@ export class QueueStore {
   readonly #directory: QueueDirectory;
   readonly #keeper: SegmentKeeper;
   readonly #release: (segment: Segment) => void;
+  /** What recovery found; until somebody takes it. */
+  #returns: ReadonlyMap<number, number> | null;
   /** The end of this turn will flush. */
   #touched = false;
   #closed = false;
@@ -79,10 +83,22 @@ export class QueueStore {
     const recovered = new QueueRecovery(queueId, directory, host).run(this.#chain);
     this.readyCount = recovered.readyCount;
     this.readyBytes = recovered.readyBytes;
+    this.#returns = recovered.returns;
+    this.recoveredExpiring = recovered.expiring;
     this.#reader.segment = this.#chain.first;
   }
 
-  /** Appends a message; returns its position. Throws a FileFault (ENOSPC) with nothing changed. Hot. */
+  /** Positions of its messages are at or above this one ... */
+  get positionsFrom(): number {
+    return this.#chain.first?.base ?? this.positionsTo;
+  }
+
+  /** ... and below this one. */
+  get positionsTo(): number {
+    return (this.#chain.lastNumber + 1) * POSITIONS_PER_SEGMENT;
+  }
+
+  /** Hot. */
   append(message: Message): number {
     const { bodyBytes } = message;
     const recordBytes = RECORD_HEADER_BYTES + message.routeBytes + message.headerBytes + bodyBytes;
@@ -99,10 +115,7 @@ export class QueueStore {
     return segment.base + (offset >>> 3);
   }
 
-  /**
-   * Fills `message` with the oldest ready message, requeued ones first, and makes it unacked; false when none is ready.
-   * What it refers to is valid until the next call of any method of this store. Hot.
-   */
+  /** The oldest ready message, requeued ones first. Hot. */
   next(message: Message): boolean {
     const tail = this.#tail;
     const reader = this.#reader;
@@ -122,12 +135,10 @@ export class QueueStore {
     return true;
   }
 
-  /** As `next`, but only looks. */
   peek(message: Message): boolean {
     return this.#find(message, false);
   }
 
-  /** Fills `message` with the unacked message at `position`. Throws a StoreFault when it is damaged. */
   read(position: number, message: Message): void {
     const segment = this.#segmentAt(position);
     const offset = offsetOf(position);
@@ -139,7 +150,7 @@ export class QueueStore {
     message.redelivered = offset < segment.redeliveredBefore;
   }
 
-  /** An unacked message is settled for good. `bodyBytes` as delivered. Hot. */
+  /** Hot. */
   settle(position: number, recordBytes: number, bodyBytes: number): void {
     assert(this.unackedCount > 0, "a message was settled that is not unacked");
     if (!this.#touched) this.#touch();
@@ -148,7 +159,6 @@ export class QueueStore {
     this.unackedBytes -= bodyBytes;
   }
 
-  /** An unacked message is ready again, at its old place, flagged redelivered. */
   requeue(position: number, bodyBytes: number): void {
     assert(this.unackedCount > 0, "a message was requeued that is not unacked");
     if (!this.#touched) this.#touch();
@@ -160,7 +170,17 @@ export class QueueStore {
     this.readyBytes += bodyBytes;
   }
 
-  /** Settles everything that is ready; returns how many. */
+  noteReturns(position: number, count: number): void {
+    if (!this.#touched) this.#touch();
+    this.#settlements.noteReturns(position, count);
+  }
+
+  takeReturns(): ReadonlyMap<number, number> | null {
+    const returns = this.#returns;
+    this.#returns = null;
+    return returns;
+  }
+
   purge(): number {
     const count = this.readyCount;
     if (count === 0) return 0;
@@ -197,7 +217,6 @@ export class QueueStore {
     if (tail.end > 0 && reader.segment === tail.segment && reader.offset === tail.offset) tail.restart();
   }
 
-  /** Closes the files of a queue that is not in use and gives its buffers back; it opens them again on the next use. */
   cool(): void {
     if (this.#closed) return;
     this.flush();
@@ -212,7 +231,6 @@ export class QueueStore {
     if (this.#directory.persistent) this.#closeFiles(false);
   }
 
-  /** Flushes and closes. */
   close(): void {
     if (this.#closed) return;
     this.cool();
@@ -220,7 +238,6 @@ export class QueueStore {
     this.#closeFiles(false);
   }
 
-  /** Closes and removes every file. */
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -348,8 +348,8 @@ for (const kind of ["mapped", "plain", "memory"] as const) {
     const host = newHost();
     const store = host.open();
     store.append(messageOf("first"));
-    // Queue directory, its parent, and the segment.
-    assert.equal(host.commit.dirtied.size, 3);
+    // The segment, the queue's directory, and the two above it, of which one is new as well.
+    assert.equal(host.commit.dirtied.size, 4);
     host.commit.endTurn();
     host.commit.sync();
     store.append(messageOf("second"));

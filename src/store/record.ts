@@ -136,6 +136,12 @@ export function bodyBytesAt(words: Int32Array, at: number): number {
   return words[word + 1]! - RECORD_HEADER_BYTES - words[word + 2]! - (words[word + 4]! >>> 16);
 }
 
+/** When the message of the record at `at` was taken in, milliseconds since 1970. */
+export function timestampAt(words: Int32Array, at: number): number {
+  const word = at >>> 2;
+  return (words[word + 3]! >>> 0) + (words[word + 4]! & 0xffff) * TWO_32;
+}
+
 /** Flags of the record at `at`. */
 export function flagsAt(words: Int32Array, at: number): number {
   return words[(at >>> 2) + 5]! & 0xff;

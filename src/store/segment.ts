@@ -1,12 +1,12 @@
 // One segment: its header, its counts, and what of it is settled. An object per live segment, so it stays small; the
 // file is open only while it is in use.
 //
-//    0        4     6     8        12        16        24         32      36      40        44       48      52     60
-//   +--------+-----+-----+--------+---------+---------+----------+-------+-------+---------+--------+-------+------+------+
-//   | "LVSG" | u16 | u16 | u32    | u32     | f64     | u64      | u32   | u32   | u32     | u32    | u32   | zero | u32  |
-//   |        | ver | 64  | queue  | segment | created | capacity | nonce | nonce | segment | its    | flags |      | sum  |
-//   |        |     |     | id     | number  | ms      | bytes    |       | again | before  | end/8  |       |      |      |
-//   +--------+-----+-----+--------+---------+---------+----------+-------+-------+---------+--------+-------+------+------+
+//    0        4     6     8        12        16        24         32      36      40        44       48      52       60
+//   +--------+-----+-----+--------+---------+---------+----------+-------+-------+---------+--------+-------+--------+------+
+//   | "LVSG" | u16 | u16 | u32    | u32     | f64     | u64      | u32   | u32   | u32     | u32    | u32   | u64    | u32  |
+//   |        | ver | 64  | queue  | segment | created | capacity | nonce | nonce | segment | its    | flags | first  | sum  |
+//   |        |     |     | id     | number  | ms      | bytes    |       | again | before  | end/8  |       | offset |      |
+//   +--------+-----+-----+--------+---------+---------+----------+-------+-------+---------+--------+-------+--------+------+
 
 import type { SegmentFile } from "../runtime/runtime.ts";
 import type { AckLog } from "./ack_log.ts";
@@ -45,6 +45,8 @@ export class Segment {
   acks: AckLog | null = null;
   /** Settled, not yet in the log. */
   readonly pending: RangeList = new RangeList();
+  /** Given back, not yet in the log: offset / 8 and how often, in turns. Null when there are none. */
+  returns: number[] | null = null;
   /** Up to this offset the log says "delivered", and up to this one it shall. */
   deliveredTo = 0;
   deliveredWanted = 0;
@@ -89,6 +91,8 @@ export interface SegmentHeader {
   readonly previousNumber: number;
   readonly previousEnd: number;
   readonly flags: number;
+  /** Of a stream: the offset of its first message. 0 in queues. */
+  readonly firstOffset: number;
 }
 
 /** What stands in a segment's first bytes. A damaged one still yields the nonces that may be right. */
@@ -113,6 +117,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setUint32(40, header.previousNumber, true);
   view.setUint32(44, header.previousEnd / 8, true);
   view.setUint32(48, header.flags, true);
+  view.setBigUint64(52, BigInt(header.firstOffset), true);
   view.setInt32(60, xxh32(bytes, 0, 60, 0), true);
   return bytes;
 }
@@ -138,6 +143,7 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeaderReading {
       previousNumber: view.getUint32(40, true),
       previousEnd: view.getUint32(44, true) * 8,
       flags: view.getUint32(48, true),
+      firstOffset: Number(view.getBigUint64(52, true)),
     },
   };
 }

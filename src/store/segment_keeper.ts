@@ -23,10 +23,12 @@ export class SegmentKeeper {
   readonly #tail: Tail;
   readonly #directory: QueueDirectory;
   readonly #host: QueueStoreHost;
+  readonly #firstOffset: () => number;
   #nextBytes: number;
   /** The queue is gone, and with it the files that wait for a sync to let go of them. */
   #destroyed = false;
 
+  /** `firstOffset`: of a stream, the offset that the next message will have. */
   constructor(
     queueId: number,
     sizes: SegmentSizes,
@@ -34,6 +36,7 @@ export class SegmentKeeper {
     tail: Tail,
     directory: QueueDirectory,
     host: QueueStoreHost,
+    firstOffset: () => number = () => 0,
   ) {
     this.#queueId = queueId;
     this.#sizes = sizes;
@@ -41,6 +44,7 @@ export class SegmentKeeper {
     this.#tail = tail;
     this.#directory = directory;
     this.#host = host;
+    this.#firstOffset = firstOffset;
     this.#nextBytes = sizes.bytesMin;
   }
 
@@ -123,6 +127,7 @@ export class SegmentKeeper {
       previousNumber: previous === null ? 0 : previous.number,
       previousEnd: previous === null ? 0 : previous === this.#tail.segment ? this.#tail.offset : previous.end,
       flags: fresh ? SEGMENT_FRESH : 0,
+      firstOffset: this.#firstOffset(),
     });
     try {
       file.write(0, header, 0, header.length);

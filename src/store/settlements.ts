@@ -56,6 +56,15 @@ export class Settlements {
     this.#collect(segment, from / 8, to / 8);
   }
 
+  /** The record at `position` was given back so often: the log shall say so. */
+  noteReturns(position: number, count: number): void {
+    if (!this.#directory.persistent) return;
+    const segment = this.#chain.find(position);
+    assert(segment !== null, "a message of a segment that is gone was given back");
+    (segment.returns ??= []).push(position - segment.base, count);
+    this.look(segment);
+  }
+
   /** Looks at the segment at the end of the turn: it may have become releasable. */
   look(segment: Segment): void {
     if (segment.changed) return;
@@ -154,7 +163,7 @@ export class Settlements {
   /** False when the disk is full: what is pending stays so. */
   #write(segment: Segment): boolean {
     const deliveredTo = segment.deliveredWanted > segment.deliveredTo ? segment.deliveredWanted : 0;
-    if (segment.pending.count === 0 && deliveredTo === 0) return true;
+    if (segment.pending.count === 0 && deliveredTo === 0 && segment.returns === null) return true;
     const log = segment.acks ??= new AckLog(
       this.#directory.logPath(segment.number),
       this.#queueId,
@@ -171,6 +180,7 @@ export class Settlements {
     if (problem !== null) return this.#delay(segment, log, problem);
     this.#delayed = false;
     segment.pending.clear();
+    segment.returns = null;
     if (deliveredTo > 0) segment.deliveredTo = deliveredTo;
     this.#host.commit.dirtyLazily(log.fd);
     return true;

@@ -232,6 +232,47 @@ for (const target of testTargets()) {
       }
     });
 
+    test("a headers exchange matches all fields of a binding, or any (behaviours 33)", async (channel, client) => {
+      await channel.assertExchange("by-headers", "headers", { durable: false });
+      const [all, any] = [await temporaryQueue(channel), await temporaryQueue(channel)];
+      const fields = { kind: "invoice", pages: 3 };
+      await channel.bindQueue(all, "by-headers", "", { "x-match": "all", ...fields });
+      await channel.bindQueue(any, "by-headers", "", { "x-match": "any", ...fields });
+      for (const headers of [fields, { kind: "invoice" }, { pages: 4 }]) {
+        channel.publish("by-headers", "ignored", Buffer.from("x"), { headers });
+      }
+      assert.deepEqual([await readyCount(channel, all), await readyCount(channel, any)], [1, 2]);
+      const odd = (other: typeof channel) => other.bindQueue(all, "by-headers", "", { "x-match": "none" });
+      assert.equal((await client.channelClosing(odd)).code, 406);
+      await channel.deleteExchange("by-headers");
+    });
+
+    test("an alternate exchange takes what nothing else does (behaviours 31)", async (channel) => {
+      await channel.assertExchange("rest", "fanout", { durable: false });
+      await channel.assertExchange("main", "direct", { durable: false, alternateExchange: "rest" });
+      const [main, rest] = [await temporaryQueue(channel), await temporaryQueue(channel)];
+      await channel.bindQueue(main, "main", "known");
+      await channel.bindQueue(rest, "rest", "");
+      for (const key of ["known", "unknown"]) channel.publish("main", key, Buffer.from(key));
+      assert.equal((await channel.get(main, { noAck: true }) || null)?.content.toString(), "known");
+      assert.equal((await channel.get(rest, { noAck: true }) || null)?.content.toString(), "unknown");
+      assert.deepEqual([await readyCount(channel, main), await readyCount(channel, rest)], [0, 0]);
+      await channel.deleteExchange("main");
+      await channel.deleteExchange("rest");
+    });
+
+    test("a consistent hash exchange shares messages out, each key to one queue", async (channel) => {
+      await channel.assertExchange("shared-out", "x-consistent-hash", { durable: false });
+      const queues = [await temporaryQueue(channel), await temporaryQueue(channel)];
+      for (const queue of queues) await channel.bindQueue(queue, "shared-out", "10");
+      const keys = Array.from({ length: 100 }, (_, index) => `key-${index}`);
+      for (const key of [...keys, ...keys]) channel.publish("shared-out", key, Buffer.from(key));
+      const counts = [await readyCount(channel, queues[0]!), await readyCount(channel, queues[1]!)];
+      assert.equal(counts[0]! + counts[1]!, 200);
+      assert.ok(counts.every((count) => count > 40 && count % 2 === 0), `${counts}`);
+      await channel.deleteExchange("shared-out");
+    });
+
     test(
       "exchanges route to exchanges, also in a circle, and an internal one takes from exchanges only",
       async (channel, client) => {

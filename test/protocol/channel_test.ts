@@ -107,22 +107,18 @@ test("an error of one channel leaves the others of its connection alone", async 
 
 test("what is not there yet is a 540, never silence", async () => {
   const missing: [string, Buffer][] = [
-    ["tx.select", method(1, 90, 10)],
-    ["tx.commit", method(1, 90, 20)],
     ["class access", method(1, 30, 10, shortString("/"), octet(0))],
     ["an unknown method of a known class", method(1, 60, 999)],
     ["an unknown class", method(1, 4242, 10)],
-    ["channel.flow off", channel.flow(1, false)],
-    ["recover without requeue", basic.recover(1, false)],
-    ["immediate", basic.publishMethod(1, "q", { immediate: true })],
+    ["no-local", basic.consume(1, "q", { noLocal: true })],
+    ["a stream's offset", basic.consume(1, "q", { args: { "x-stream-offset": "first" } })],
     ["prefetch size", basic.qos(1, 1, { size: 1 })],
-    ["exchange type headers", exchange.declare(1, "later", "headers")],
-    ["alternate exchange", exchange.declare(1, "later", "direct", { args: { "alternate-exchange": "x" } })],
-    ["queue type quorum", queue.declare(1, "later", { args: { "x-queue-type": "quorum" } })],
-    ["max length", queue.declare(1, "later", { args: { "x-max-length": 5 } })],
+    ["queue type stream", queue.declare(1, "later", { args: { "x-queue-type": "stream" } })],
+    ["a stream's age", queue.declare(1, "later", { args: { "x-max-age": "1h" } })],
   ];
   for (const [name, bytes] of missing) {
     const client = await broker.open();
+    await client.call("queue.declare-ok", queue.declare(1, "q", { exclusive: true }));
     client.send(bytes);
     const reason = await client.refused();
     assert.deepEqual([reason.level, reason.code], ["connection", 540], `${name}: ${reason.text}`);

@@ -96,3 +96,45 @@ test("a channel without confirm.select is sent none", async () => {
   await client.expectSilence(2);
   await client.expectSilence(1);
 });
+
+test("what a full queue refuses is nacked, what it takes is acked, on one channel (behaviours 15)", async () => {
+  const { client, name } = await confirming();
+  const args = { "x-max-length": 2, "x-overflow": "reject-publish" };
+  const full = (await client.call("queue.declare-ok", queue.declare(1, "", { exclusive: true, args }))).shortString();
+  for (const body of ["a", "b"]) client.send(basic.publish(1, full, body));
+  await confirmed(client, 1, 2);
+  // Refused 3, 5, 6; taken 4, 7.
+  for (const key of [full, name, full, full, name]) client.send(basic.publish(1, key, "x"));
+  const open = new Set([3, 4, 5, 6, 7]);
+  const told = { "60.80": [] as number[], "60.120": [] as number[] };
+  while (open.size > 0) {
+    const frame = await client.next();
+    assert.ok(frame?.name === "60.80" || frame?.name === "60.120", `${frame?.name}`);
+    const { args } = frame;
+    const [tag, multiple] = [args.longlong(), args.octet() === 1];
+    assert.ok(open.has(tag), `${tag} is told once`);
+    for (const number of [...open]) {
+      if (number !== tag && !(multiple && number < tag)) continue;
+      told[frame.name].push(number);
+      open.delete(number);
+    }
+  }
+  assert.deepEqual(told, { "60.80": [4, 7], "60.120": [3, 5, 6] });
+  await client.expectSilence(1);
+});
+
+test("one queue of several that refuses is enough for a nack, though the others have it (behaviours 16)", async () => {
+  const { client, name } = await confirming();
+  const args = { "x-max-length": 1, "x-overflow": "reject-publish" };
+  const full = (await client.call("queue.declare-ok", queue.declare(1, "", { exclusive: true, args }))).shortString();
+  for (const bound of [name, full]) await client.call("queue.bind-ok", queue.bind(1, bound, "amq.direct", "nacked"));
+  const send = (): void => client.send(basic.publish(1, "nacked", "x", { exchange: "amq.direct", mandatory: true }));
+  send();
+  await client.reply("basic.ack");
+  send();
+  const nack = await client.reply("basic.nack");
+  assert.equal(nack.args.longlong(), 2);
+  const declared = await client.call("queue.declare-ok", queue.declare(1, name, { passive: true }));
+  declared.shortString();
+  assert.equal(declared.long(), 2);
+});

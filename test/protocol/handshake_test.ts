@@ -8,13 +8,15 @@ import {
   contentHeader,
   frame,
   HEARTBEAT,
+  longString,
   METHOD,
   method,
   PROTOCOL_HEADER,
   short,
   shortString,
+  table,
 } from "../support/raw_bytes.ts";
-import { basic, channel, connection, queue } from "../support/raw_methods.ts";
+import { basic, CAPABILITIES, channel, connection, queue } from "../support/raw_methods.ts";
 
 const broker = new MemoryBroker();
 after(() => broker.stop());
@@ -63,10 +65,21 @@ test("the broker offers version 0-9, PLAIN and en_US, and names itself", async (
   const { args } = await client.reply("connection.start");
   assert.deepEqual([args.octet(), args.octet()], [0, 9]);
   const properties = args.longString();
-  for (const key of ["product", "version", "platform", "capabilities", "publisher_confirms", "basic.nack"]) {
-    assert.ok(properties.includes(key), `server-properties have ${key}`);
-  }
-  assert.ok(args.longString().split(" ").includes("PLAIN"));
+  const keys = ["capabilities", "cluster_name", "copyright", "information", "platform", "product", "version"];
+  const capabilities = [
+    "publisher_confirms",
+    "exchange_exchange_bindings",
+    "basic.nack",
+    "consumer_cancel_notify",
+    "connection.blocked",
+    "consumer_priorities",
+    "authentication_failure_close",
+    "per_consumer_qos",
+    "direct_reply_to",
+  ];
+  for (const key of keys) assert.ok(properties.includes(key), `server-properties have ${key}`);
+  for (const key of capabilities) assert.ok(properties.includes(`${key}t\x01`), `${key} is announced as true`);
+  assert.deepEqual(args.longString().split(" "), ["PLAIN", "AMQPLAIN"]);
   assert.ok(args.longString().split(" ").includes("en_US"));
 });
 
@@ -120,12 +133,51 @@ test("after refused credentials nothing is tried any more, though it came in the
   assert.equal(await client.next(), null);
 });
 
-test("an unknown mechanism is a 503", async () => {
-  const client = await broker.connect();
-  client.send(PROTOCOL_HEADER);
-  await client.reply("connection.start");
-  client.send(connection.startOk({ mechanism: "EXTERNAL" }));
-  await expectEnd(client, 503, /EXTERNAL/);
+test("an unknown mechanism is a 503, EXTERNAL without a certificate a 403", async () => {
+  const refused: [string, number][] = [["EXTERNAL", 403], ["SCRAM-SHA-256", 503], ["", 503]];
+  for (const [mechanism, code] of refused) {
+    const client = await broker.connect();
+    client.send(PROTOCOL_HEADER);
+    await client.reply("connection.start");
+    client.send(connection.startOk({ mechanism }));
+    await expectEnd(client, code, new RegExp(mechanism));
+  }
+  const silent = await broker.connect();
+  silent.send(PROTOCOL_HEADER);
+  await silent.reply("connection.start");
+  silent.send(connection.startOk({ mechanism: "EXTERNAL", properties: {} }));
+  assert.equal(await silent.next(), null, "who does not understand it is not told");
+});
+
+test("AMQPLAIN is a table of LOGIN and PASSWORD, and refused like PLAIN", async () => {
+  const startOk = (response: Uint8Array): Buffer =>
+    method(0, 10, 11, table(CAPABILITIES), shortString("AMQPLAIN"), longString(response), shortString("en_US"));
+  const responses: [Uint8Array, number | null][] = [
+    [table({ LOGIN: "guest", PASSWORD: "guest" }).subarray(4), null],
+    [table({ PASSWORD: "guest", x: 1, LOGIN: "guest" }).subarray(4), null],
+    [table({ LOGIN: "guest", PASSWORD: "wrong" }).subarray(4), 403],
+    [table({ LOGIN: "guest", PASSWORD: 5 }).subarray(4), 403],
+    [table({ LOGIN: "guest" }).subarray(4), 403],
+    [Buffer.alloc(0), 403],
+    [table({ LOGIN: "guest", PASSWORD: "guest" }).subarray(4, -1), 501],
+  ];
+  for (const [response, code] of responses) {
+    const client = await broker.connect();
+    client.send(PROTOCOL_HEADER);
+    await client.reply("connection.start");
+    client.send(startOk(response));
+    if (code === null) await client.reply("connection.tune");
+    else await expectEnd(client, code, code === 403 ? /mechanism AMQPLAIN/ : undefined);
+  }
+});
+
+test("a new secret is answered when it is the user's password, and a 530 when it is not", async () => {
+  const updateSecret = (secret: string): Buffer => method(0, 10, 70, longString(secret), shortString("renewed"));
+  const client = await broker.open();
+  await client.call("connection.update-secret-ok", updateSecret("guest"));
+  await client.expectSilence(1);
+  client.send(updateSecret("other"));
+  await expectEnd(client, 530, /^NOT_ALLOWED - New secret was refused/);
 });
 
 test("an unknown virtual host is a 530 that names it", async () => {
@@ -205,7 +257,6 @@ test("channel 0 of an open connection takes class connection only", async () => 
     [connection.startOk(), 503],
     [contentHeader(0, 5), 505],
     [frame(3, 0, Buffer.from("hello")), 505],
-    [method(0, 10, 70, Buffer.from([0, 0, 0, 1, 0x78]), shortString("")), 540],
     [method(0, 10, 99), 540],
     [frame(METHOD, 0, short(10)), 501],
   ];

@@ -161,10 +161,6 @@ test("a mandatory message that no queue takes comes back whole with 312, before 
   assert.ok(confirmed.args.longlong() >= 3, "nothing is returned");
 });
 
-test("immediate is a 540, as with RabbitMQ (behaviours 12)", async () => {
-  await expectRefusal("connection", 540, (name) => basic.publish(1, name, "x", { immediate: true }));
-});
-
 test("an exchange that is not there is a 404 on the channel, and the message that named it is ignored", async () => {
   await expectRefusal("channel", 404, (name) => basic.publish(1, name, "x", { exchange: "missing" }));
 });

@@ -1,6 +1,7 @@
 // What a client may send that no client should, and the reply code that each is owed.
 
-import { basic, channel, confirm, connection, exchange, queue } from "../support/raw_methods.ts";
+import { array, rawTable, text, withProperties } from "../support/raw_properties.ts";
+import { basic, channel, confirm, connection, exchange, queue, tx } from "../support/raw_methods.ts";
 import {
   content,
   contentHeader,
@@ -26,6 +27,12 @@ export interface Attack {
 /** queue.declare with these bytes as its table, length included. */
 const withTable = (table: Uint8Array): Buffer => method(1, 50, 10, short(0), shortString("t"), octet(0), table);
 const field = (type: string, value: Uint8Array): Buffer => Buffer.concat([octet(0), Buffer.from(type), value]);
+
+/** A message whose header CC is this. */
+function copiesTo(type: string, value: Uint8Array): Buffer {
+  const properties = longString(Buffer.concat([shortString("CC"), Buffer.from(type), value]));
+  return basic.publish(1, "q", "x", { flags: 1 << 13, properties });
+}
 
 function nested(depth: number): Buffer {
   let table: Buffer = long(0);
@@ -64,7 +71,9 @@ export const ATTACKS: readonly Attack[] = [
   // Methods
   attack(540, "an unknown class", method(1, 999, 10)),
   attack(540, "an unknown method", method(1, 50, 999)),
-  attack(540, "class tx", method(1, 90, 10)),
+  attack(406, "a commit without a transaction", method(1, 90, 20)),
+  attack(406, "CC that is no array", copiesTo("S", longString("q"))),
+  attack(501, "CC in a table that is cut", copiesTo("A", long(100))),
   attack(501, "a method that is cut", method(1, 50, 10, short(0))),
   attack(501, "octets behind a method", method(1, 20, 20, octet(1), octet(1))),
   attack(501, "a string longer than its method", method(1, 60, 30, octet(255), Buffer.from("tag"))),
@@ -118,6 +127,17 @@ export function session(name: string): Buffer {
     channel.close(1),
     channel.open(2),
     basic.publish(2, "nowhere", "returned", { mandatory: true }),
+    tx.select(2),
+    basic.consume(2, "amq.rabbitmq.reply-to", { noAck: true, tag: "r" }),
+    basic.publish(2, name, "request", withProperties({ replyTo: "amq.rabbitmq.reply-to", correlationId: "1" })),
+    basic.publish(2, name, "copied", withProperties({ headers: rawTable(["BCC", array(text(name), text("x"))]) })),
+    tx.rollback(2),
+    basic.publish(2, name, "at once", { immediate: true }),
+    channel.flow(2, false),
+    basic.consume(2, name, { tag: "f", args: { "x-priority": 3 } }),
+    tx.commit(2),
+    channel.flow(2, true),
+    basic.recoverAsync(2, false),
     frame(HEARTBEAT, 0),
     connection.close(),
   ]);

@@ -53,7 +53,7 @@ export function table(fields: Table): Buffer {
 function tableValue(value: TableValue): Buffer {
   if (typeof value === "string") return Buffer.concat([Buffer.from("S"), longString(value)]);
   if (typeof value === "boolean") return Buffer.concat([Buffer.from("t"), bits(value)]);
-  if (typeof value === "number") return Buffer.concat([Buffer.from("I"), long(value)]);
+  if (typeof value === "number") return Buffer.concat([Buffer.from("I"), long(value >>> 0)]);
   return Buffer.concat([Buffer.from("F"), table(value)]);
 }
 

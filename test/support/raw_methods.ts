@@ -61,7 +61,7 @@ export const exchange = {
   },
   delete: (number: number, name: string, { ifUnused = false, noWait = false } = {}): Buffer =>
     method(number, 40, 20, short(0), shortString(name), bits(ifUnused, noWait)),
-  bind: (number: number, destination: string, source: string, key: string): Buffer =>
+  bind: (number: number, destination: string, source: string, key: string, args: Table = {}): Buffer =>
     method(
       number,
       40,
@@ -71,9 +71,9 @@ export const exchange = {
       shortString(source),
       shortString(key),
       bits(),
-      table({}),
+      table(args),
     ),
-  unbind: (number: number, destination: string, source: string, key: string): Buffer =>
+  unbind: (number: number, destination: string, source: string, key: string, args: Table = {}): Buffer =>
     method(
       number,
       40,
@@ -83,7 +83,7 @@ export const exchange = {
       shortString(source),
       shortString(key),
       bits(),
-      table({}),
+      table(args),
     ),
 };
 
@@ -151,10 +151,17 @@ export const basic = {
   nack: (number: number, tag: number, { multiple = false, requeue = true } = {}): Buffer =>
     method(number, 60, 120, longlong(tag), bits(multiple, requeue)),
   recover: (number: number, requeue: boolean): Buffer => method(number, 60, 110, bits(requeue)),
+  recoverAsync: (number: number, requeue: boolean): Buffer => method(number, 60, 100, bits(requeue)),
 };
 
 export const confirm = {
   select: (number: number, noWait = false): Buffer => method(number, 85, 10, bits(noWait)),
+};
+
+export const tx = {
+  select: (number: number): Buffer => method(number, 90, 10),
+  commit: (number: number): Buffer => method(number, 90, 20),
+  rollback: (number: number): Buffer => method(number, 90, 30),
 };
 
 /** How the specification numbers what a broker sends. */
@@ -164,6 +171,9 @@ export const REPLIES = {
   "connection.open-ok": "10.41",
   "connection.close": "10.50",
   "connection.close-ok": "10.51",
+  "connection.blocked": "10.60",
+  "connection.unblocked": "10.61",
+  "connection.update-secret-ok": "10.71",
   "channel.open-ok": "20.11",
   "channel.flow-ok": "20.21",
   "channel.close": "20.40",
@@ -187,7 +197,11 @@ export const REPLIES = {
   "basic.get-empty": "60.72",
   "basic.ack": "60.80",
   "basic.recover-ok": "60.111",
+  "basic.nack": "60.120",
   "confirm.select-ok": "85.11",
+  "tx.select-ok": "90.11",
+  "tx.commit-ok": "90.21",
+  "tx.rollback-ok": "90.31",
 } as const;
 
 export type ReplyName = keyof typeof REPLIES;

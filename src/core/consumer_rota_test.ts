@@ -1,0 +1,81 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { type Candidate, ConsumerRota } from "./consumer_rota.ts";
+
+class Eater implements Candidate {
+  readonly name: string;
+  readonly priority: number;
+  room: number;
+
+  constructor(name: string, priority = 0, room = Infinity) {
+    this.name = name;
+    this.priority = priority;
+    this.room = room;
+  }
+
+  ready(): boolean {
+    return this.room > 0;
+  }
+}
+
+function served(rota: ConsumerRota<Eater>, count: number): string {
+  const names: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const eater = rota.pick();
+    if (eater !== null) eater.room--;
+    names.push(eater?.name ?? "-");
+  }
+  return names.join("");
+}
+
+function rotaOf(...eaters: Eater[]): ConsumerRota<Eater> {
+  const rota = new ConsumerRota<Eater>(false);
+  for (const eater of eaters) rota.add(eater);
+  return rota;
+}
+
+test("equals take turns, also when some come and go (behaviours 42)", () => {
+  const [a, b, c] = [new Eater("a"), new Eater("b"), new Eater("c")];
+  const rota = rotaOf(a, b, c);
+  assert.equal(served(rota, 4), "abca");
+  assert.ok(rota.remove(a));
+  assert.ok(!rota.remove(a));
+  assert.equal(served(rota, 3), "bcb");
+  rota.add(a);
+  assert.equal(served(rota, 3), "cab");
+});
+
+test("a higher priority is served until it is full, equals within it in turns (behaviours 42)", () => {
+  const high = [new Eater("x", 9, 2), new Eater("y", 9, 3)];
+  const rota = rotaOf(new Eater("a"), high[0]!, new Eater("b"), high[1]!, new Eater("l", -1));
+  assert.equal(served(rota, 8), "xyxyyaba");
+  high[0]!.room = 1;
+  assert.equal(served(rota, 3), "xba");
+  for (const eater of high) rota.remove(eater);
+  assert.equal(served(rota, 2), "ba");
+});
+
+test("when all are of one rank again nobody is favoured", () => {
+  const [a, b, high] = [new Eater("a"), new Eater("b"), new Eater("h", 1)];
+  const rota = rotaOf(a, b, high);
+  assert.equal(served(rota, 2), "hh");
+  rota.remove(high);
+  assert.equal([...served(rota, 4)].sort().join(""), "aabb");
+});
+
+test("a single active one is served alone until it leaves (behaviours 43)", () => {
+  const rota = new ConsumerRota<Eater>(true);
+  const [a, b, c] = [new Eater("a", 0, 2), new Eater("b", 5), new Eater("c")];
+  for (const eater of [a, b, c]) rota.add(eater);
+  assert.equal(served(rota, 4), "aa--");
+  rota.remove(c);
+  a.room = 1;
+  assert.equal(served(rota, 2), "a-");
+  rota.remove(a);
+  assert.equal(served(rota, 2), "bb");
+  assert.deepEqual(rota.clear(), [b]);
+  assert.equal(served(rota, 1), "-");
+  rota.add(a);
+  a.room = 1;
+  assert.equal(served(rota, 1), "a");
+});

@@ -1,0 +1,29 @@
+// What a virtual host needs of its surroundings.
+
+import type { MessageStore } from "../store/message_store.ts";
+import type { Arguments } from "./arguments.ts";
+import type { DeadLetterServices } from "./dead_letters.ts";
+import type { DefinitionsSink } from "./definitions.ts";
+import type { Timers } from "./timers.ts";
+import type { Turn } from "./turn.ts";
+
+export interface VirtualHostServices {
+  readonly turn: Turn;
+  readonly definitions: DefinitionsSink;
+  openStore(queueId: number, durable: boolean, args: Arguments): MessageStore;
+  /** Removes the files of a deleted queue, once its deletion is on disk. */
+  destroyStore(store: MessageStore, durable: boolean): void;
+  nextQueueId(): number;
+  /** Something that an operator must know. */
+  report?(text: string): void;
+  readonly timers: Timers;
+  readonly commit: DeadLetterServices["commit"];
+  readonly limits: VirtualHostLimits;
+}
+
+/** What clients may declare in one virtual host: names that they choose must not cost memory without end. */
+export interface VirtualHostLimits {
+  readonly queuesMax: number;
+  readonly exchangesMax: number;
+  readonly bindingsMax: number;
+}
