@@ -184,3 +184,30 @@ test("what is not published or declared stays possible: asking, binding, deletin
   await client.reply("connection.close-ok");
   broker.alarms!.clear("by hand");
 });
+
+test("alarms that come and go while several publish lose nothing, double nothing and keep the order (behaviours 46)", async () => {
+  const consumer = await open();
+  await consumer.call("queue.declare-ok", queue.declare(1, "come-and-go", { exclusive: true }));
+  await consumer.call("basic.consume-ok", basic.consume(1, "come-and-go", { noAck: true }));
+  const publishers = await Promise.all([0, 1, 2].map(() => open({})));
+  const each = 600;
+  for (const [index, publisher] of publishers.entries()) {
+    // Two channels in turn, their frames interleaved.
+    for (let number = 0; number < each; number++) {
+      const bytes = basic.publish(1 + number % 2, "come-and-go", `${index} ${number} ${"x".repeat(number % 500)}`);
+      publisher.send(bytes.subarray(0, number));
+      publisher.send(bytes.subarray(number));
+    }
+  }
+  const next = publishers.map(() => 0);
+  for (let count = 0; count < publishers.length * each; count++) {
+    if (count % 90 === 0) broker.alarms!.raise("by hand");
+    // Raised, it holds until nothing more comes by itself; then it is over.
+    if (broker.alarms!.active && !consumer.hasFrame) broker.alarms!.clear("by hand");
+    const [index, number] = (await consumer.message()).body.toString().split(" ").map(Number);
+    assert.equal(number, next[index!]!++, `publisher ${index}`);
+  }
+  broker.alarms!.clear("by hand");
+  assert.deepEqual(next, publishers.map(() => each));
+  await consumer.expectSilence(1);
+});
