@@ -18,7 +18,7 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
-import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX } from "./limits.ts";
+import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
@@ -214,7 +214,12 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
       commit: this.#commit,
-      limits: { queuesMax: QUEUES_MAX, exchangesMax: EXCHANGES_MAX, bindingsMax: BINDINGS_MAX },
+      limits: {
+        queuesMax: QUEUES_MAX,
+        exchangesMax: EXCHANGES_MAX,
+        bindingsMax: BINDINGS_MAX,
+        warmQueuesMax: WARM_QUEUES_MAX,
+      },
     });
     this.#vhosts.set(name, vhost);
     return vhost;

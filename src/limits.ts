@@ -22,6 +22,8 @@ export const EXCHANGES_MAX = 1_000_000;
 export const BINDINGS_MAX = 5_000_000;
 /** How long a consumer may hold a message where its queue does not say: RabbitMQ's 30 minutes. */
 export const CONSUMER_TIMEOUT_MS = 30 * 60 * 1000;
+/** Queues that hold files at a time, two or three each: systems allow 20,000 descriptors and 65,000 mappings, or more. */
+export const WARM_QUEUES_MAX = 2_000;
 /** Consumers of one channel. */
 export const CHANNEL_CONSUMERS_MAX = 65_536;
 /**

@@ -92,7 +92,7 @@ function setUp() {
     nextQueueId: () => 1,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     commit,
-    limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1 },
+    limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1, warmQueuesMax: 10 },
   });
   const users = new Users();
   users.add("guest", "guest", true);

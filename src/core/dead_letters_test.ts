@@ -37,7 +37,7 @@ function setUp() {
     nextQueueId: () => ++id,
     timers: timers as unknown as Timers,
     commit: { wait: (waiter) => void waiting.push(waiter) },
-    limits: { queuesMax: 20_000, exchangesMax: 20, bindingsMax: 30 },
+    limits: { queuesMax: 20_000, exchangesMax: 20, bindingsMax: 30, warmQueuesMax: 10 },
   });
   const queue = (name: string, args: Record<string, ArgumentValue> = {}, durable = true): Queue => {
     const declaration = { durable, autoDelete: false, exclusive: false, args: new Map(Object.entries(args)) };

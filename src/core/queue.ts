@@ -65,6 +65,8 @@ export interface QueueServices {
   readonly turn: Turn;
   readonly timers: Timers;
   readonly deadLetters: DeadLetters;
+  /** It is used, so it may hold files and buffers. Sets `warm`. */
+  warmed(queue: Queue): void;
   /** Nobody has used the queue for as long as x-expires allows. */
   expired(queue: Queue): void;
 }
@@ -83,7 +85,7 @@ export class Queue implements Servable {
   readonly consumers: readonly Consumer[];
   /** Deleted: takes and gives nothing any more. */
   gone = false;
-  /** Used since the last housekeeping; see `VirtualHost.cool`. */
+  /** Used since the last housekeeping; see `WarmQueues`. */
   warm = false;
   #queued = false;
   /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
@@ -141,7 +143,7 @@ export class Queue implements Servable {
     if (this.gone) return true;
     if (this.#ruled || (message.flags & MESSAGE_EXPIRES) !== 0) return this.#publishRuled(message);
     this.store.append(message);
-    this.warm = true;
+    if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
   }
@@ -157,7 +159,7 @@ export class Queue implements Servable {
     if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
-    this.warm = true;
+    if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
     this.wake();
     return true;
@@ -201,7 +203,7 @@ export class Queue implements Servable {
   serve(): boolean {
     this.#queued = false;
     if (this.gone) return false;
-    this.warm = true;
+    if (!this.warm) this.#services.warmed(this);
     const nowMs = this.#expiry === null ? 0 : this.#expiry.takeNow();
     if (this.#expiry !== null) {
       const dropping = this.#dropExpired(nowMs, SERVE_DROPS_MAX);
@@ -285,7 +287,7 @@ export class Queue implements Servable {
    * to be delivered: as with RabbitMQ they go when they come to the head.
    */
   dropExpired(): boolean {
-    this.warm = true;
+    if (!this.warm) this.#services.warmed(this);
     return this.#dropExpired(Date.now(), Infinity) === DONE;
   }
 

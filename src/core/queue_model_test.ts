@@ -33,7 +33,7 @@ function setUp() {
     nextQueueId: () => ++id,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     commit,
-    limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30 },
+    limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30, warmQueuesMax: 10 },
   });
   return (name: string, args: Record<string, ArgumentValue>): Queue => {
     const declaration = { durable: true, autoDelete: false, exclusive: false, args: new Map(Object.entries(args)) };

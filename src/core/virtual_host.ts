@@ -18,6 +18,7 @@ import { Deduplication } from "./deduplication.ts";
 import { checkProperties, QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
+import { WarmQueues } from "./warm_queues.ts";
 
 export interface QueueDeclaration {
   readonly durable: boolean;
@@ -39,7 +40,7 @@ export class VirtualHost {
   readonly #owned = new Map<Owner, Set<Queue>>();
   readonly #queueServices: QueueServices;
   #bindingCount = 0;
-  #coolNext: Queue[] = [];
+  readonly #warm: WarmQueues;
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
@@ -47,7 +48,9 @@ export class VirtualHost {
     const { turn, timers, commit } = services;
     const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
     const deadLetters = new DeadLetters({ turn, timers, commit, route });
-    this.#queueServices = { turn, timers, deadLetters, expired: (queue) => void this.removeQueue(queue) };
+    this.#warm = new WarmQueues(services.limits.warmQueuesMax, turn);
+    const warmed = (queue: Queue): void => this.#warm.add(queue);
+    this.#queueServices = { turn, timers, deadLetters, warmed, expired: (queue) => void this.removeQueue(queue) };
     this.#delayed = new DelayedExchanges({
       ...services,
       routeReleased: (exchange, keys, message) => this.#router.route(exchange, keys, message, true),
@@ -316,15 +319,7 @@ export class VirtualHost {
 
   /** Lets queues that were not used since the last call give back their buffers and files. */
   cool(): void {
-    for (const queue of this.#coolNext) {
-      if (!queue.warm && !queue.gone) queue.store.cool();
-    }
-    this.#coolNext = [];
-    for (const queue of this.queues.values()) {
-      if (!queue.warm) continue;
-      queue.warm = false;
-      this.#coolNext.push(queue);
-    }
+    this.#warm.keepHouse();
     this.#delayed.cool();
   }
 

@@ -26,4 +26,6 @@ export interface VirtualHostLimits {
   readonly queuesMax: number;
   readonly exchangesMax: number;
   readonly bindingsMax: number;
+  /** Queues that hold files and buffers at a time. */
+  readonly warmQueuesMax: number;
 }

@@ -42,7 +42,7 @@ function setUp() {
     nextQueueId: () => ++id,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     commit,
-    limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30 },
+    limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30, warmQueuesMax: 10 },
   });
   const queue = (name: string, declaration = DURABLE): Queue => vhost.declareQueue(name, declaration, OWNER).queue;
   return { vhost, log, destroyed, queue };

@@ -14,6 +14,9 @@ import type { CommitSink } from "./queue_store_host.ts";
 /** What nobody waits for is synced within this time, milliseconds: what a power cut may take of it. */
 const LAZY_SYNC_MS = 1000;
 
+/** Descriptors that only wait for a sync: so many get one at once, before there are none left to open. */
+const HELD_MAX = 512;
+
 /** Something that buffers what it was given during a turn. */
 export interface Flushable {
   /** Writes what is buffered to its file and calls `dirty`. */
@@ -119,6 +122,7 @@ export class GroupCommit implements CommitSink {
     }
     if (this.#needs(fd)) {
       this.#held.push({ fd, close });
+      if (this.#held.length >= HELD_MAX) this.#overdue = true;
       this.#watch();
     } else {
       close();
@@ -144,7 +148,7 @@ export class GroupCommit implements CommitSink {
   endTurn(): void {
     this.flush();
     if (this.#running || this.#stepping) return;
-    if (this.#waiting.size > 0) this.#advance();
+    if (this.#waiting.size > 0 || this.#overdue) this.#advance();
     else this.#watch();
   }
 

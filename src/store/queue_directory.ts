@@ -57,16 +57,10 @@ export class QueueDirectory {
   /** What is there; removes what a crash left of segments that were settled. */
   list(): QueueListing {
     const listing: QueueListing = { segments: [], logs: [] };
-    if (!this.persistent) return listing;
-    let names: string[];
-    try {
-      names = readdirSync(this.#path);
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "ENOENT") return listing;
-      throw error;
-    }
+    // Asked first: most new queues have none, and an exception costs more than the question.
+    if (!this.persistent || !existsSync(this.#path)) return listing;
     this.#made = true;
-    for (const name of names) {
+    for (const name of readdirSync(this.#path)) {
       const match = /^(msgs|acks|done)\.(\d{10})$/.exec(name);
       if (match === null) continue;
       if (match[1] === "done") unlinkSync(join(this.#path, name));

@@ -1,0 +1,55 @@
+// Which queues are in use: those hold files, mappings and buffers, of which there are not enough for all. One that is not
+// used for a while gives them back; when too many are in use at a time, those go first that have been so for longest.
+
+import type { Queue } from "./queue.ts";
+import type { Servable, Turn } from "./turn.ts";
+
+export class WarmQueues implements Servable {
+  readonly #max: number;
+  readonly #turn: Turn;
+  /** In order of their first use since the last housekeeping. */
+  #warm: Queue[] = [];
+  /** Used before it, and perhaps not since. */
+  #cooling: Queue[] = [];
+  #queued = false;
+
+  /** `max`: queues that may be in use at a time; a few descriptors each. */
+  constructor(max: number, turn: Turn) {
+    this.#max = max;
+    this.#turn = turn;
+  }
+
+  /** A queue is used that was not. */
+  add(queue: Queue): void {
+    queue.warm = true;
+    this.#warm.push(queue);
+    if (this.#queued || this.#warm.length + this.#cooling.length <= this.#max) return;
+    this.#queued = true;
+    this.#turn.serveLater(this);
+  }
+
+  /** There are too many: half of them stay. */
+  serve(): boolean {
+    this.#queued = false;
+    this.#cool(this.#cooling);
+    this.#cooling = [];
+    const surplus = this.#warm.splice(0, Math.max(0, this.#warm.length - Math.floor(this.#max / 2)));
+    for (const queue of surplus) queue.warm = false;
+    this.#cool(surplus);
+    return false;
+  }
+
+  /** Now and then: those that were not used since the last time give back what they hold. */
+  keepHouse(): void {
+    this.#cool(this.#cooling);
+    this.#cooling = this.#warm;
+    this.#warm = [];
+    for (const queue of this.#cooling) queue.warm = false;
+  }
+
+  #cool(queues: readonly Queue[]): void {
+    for (const queue of queues) {
+      if (!queue.warm && !queue.gone) queue.store.cool();
+    }
+  }
+}
