@@ -119,11 +119,12 @@ function runTool(program: string, args: string[], cwd: string, environment: Reco
 
 const JAVA_SOURCES = ["Main.java", "Core.java", "Restart.java"];
 
-export const foreignClients: readonly ForeignClient[] = [
-  new ForeignClient({
-    name: "pika (Python)",
+/** A main.py with its requirements.txt. */
+function pythonClient(name: string, folder: string): ForeignClient {
+  return new ForeignClient({
+    name,
     tools: [["python3", "--version"]],
-    folder: "pika",
+    folder,
     sources: ["requirements.txt"],
     install: (cache, source) =>
       runTool("python3", [
@@ -143,7 +144,14 @@ export const foreignClients: readonly ForeignClient[] = [
       args: ["-B", join(source, "main.py")],
       environment: { PYTHONPATH: cache },
     }),
-  }),
+  });
+}
+
+/** A framework over one of them: it has no scenario but its own. */
+export const celery = pythonClient("Celery (Python)", "celery");
+
+export const foreignClients: readonly ForeignClient[] = [
+  pythonClient("pika (Python)", "pika"),
   new ForeignClient({
     name: "amqp091-go (Go)",
     tools: [["go", "version"]],

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { BodyPool } from "../support/bodies.ts";
 import { SharedBroker, testTargets } from "../support/broker_process.ts";
-import { foreignClients, runsForeignClients } from "./foreign_clients.ts";
+import { celery, type ForeignClient, foreignClients, runsForeignClients } from "./foreign_clients.ts";
 
 const TEST_TIMEOUT_MS = 400_000;
 
@@ -20,6 +20,13 @@ const CHECKS = [
   "topic routing follows the pattern",
 ];
 
+const CELERY_CHECKS = ["a chain of tasks", "a group of tasks", "a task that waits for its time"];
+
+const PROGRAMS: readonly [ForeignClient, string[]][] = [
+  ...foreignClients.map((client): [ForeignClient, string[]] => [client, CHECKS]),
+  [celery, CELERY_CHECKS],
+];
+
 const pool = new BodyPool();
 const PLAN = { count: 40, sizes: [0, 16, 1024, 1024 * 1024], largeEvery: 10, largeBytes: 131_064 };
 
@@ -28,7 +35,7 @@ for (const target of runsForeignClients ? testTargets() : []) {
     const shared = new SharedBroker(target);
     after(() => shared.dispose());
 
-    for (const client of foreignClients) {
+    for (const [client, checks] of PROGRAMS) {
       const skip = client.missing;
       const title = skip === undefined
         ? `${client.name} gets all it relies on`
@@ -42,7 +49,7 @@ for (const target of runsForeignClients ? testTargets() : []) {
         await client.run("core", options, (event) => {
           if (event.event === "check") passed.push(event.name);
         });
-        assert.deepEqual(passed, CHECKS);
+        assert.deepEqual(passed, checks);
       });
     }
   });
