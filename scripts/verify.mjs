@@ -9,7 +9,7 @@
 // called test.mjs, or Deno would take it for a test.
 
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -47,6 +47,12 @@ if (parts.includes("clients")) {
   const files = testFiles("test").filter((path) => !path.startsWith("test/conformance/"));
   if (files.length > 0) {
     for (const runtime of runtimes) await suite(`black-box tests, ${runtime}`, runtime, files, CLIENT_TEST_MS_MAX);
+  }
+  if (targets.includes("executable") && runtimes.includes("bun")) {
+    // Those that need no access to the broker's inside.
+    const protocol = testFiles("test/protocol").filter((path) => !readText(path).includes("new Broker("));
+    const variables = { LEVERET_TEST_PROTOCOL: "executable" };
+    await suite("protocol tests, executable", "bun", protocol, CLIENT_TEST_MS_MAX, variables);
   }
 }
 
@@ -93,11 +99,11 @@ async function check(name, command, args) {
 }
 
 /** A run of tests: what its runtime's summary says. A run that dies without one, or disagrees with it, has failed. */
-async function suite(name, runtime, files, testMsMax) {
+async function suite(name, runtime, files, testMsMax, variables = {}) {
   const args = runtime === "bun"
     ? ["test", "--timeout", `${testMsMax}`, ...files.map((path) => `./${path}`)]
     : ["test", "-A", "--no-check", ...files];
-  const { code, output } = await stream(name, TOOLS[runtime].binary, args);
+  const { code, output } = await stream(name, TOOLS[runtime].binary, args, variables);
   const counts = tally(output);
   if (counts === null) return fail(`${name}: ended with ${code} and without a summary`, 1);
   total.passed += counts.passed;
@@ -113,11 +119,15 @@ function fail(what, count) {
 }
 
 /** Runs a command, shows what it prints as it prints it, and keeps it. */
-function stream(name, command, args) {
+function stream(name, command, args, variables = {}) {
   console.log(`\n== ${name}`);
   const from = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: ROOT, env: environment, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      env: { ...environment, ...variables },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const chunks = [];
     for (const [source, target] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
       source.on("data", (chunk) => {
@@ -137,6 +147,10 @@ function stream(name, command, args) {
     });
     child.on("close", (code, signal) => end(code ?? signal));
   });
+}
+
+function readText(path) {
+  return readFileSync(join(ROOT, path), "utf8");
 }
 
 /** Every test file below a folder, relative to the root. */

@@ -149,6 +149,7 @@ export interface BrokerOptions {
   dataDir?: string;
   port?: number;
   args?: readonly string[];
+  environment?: Record<string, string>;
 }
 
 export class BrokerProcess {
@@ -157,6 +158,7 @@ export class BrokerProcess {
   port = 0;
   #program: Program;
   readonly #args: readonly string[];
+  readonly #environment: Record<string, string>;
   readonly #ownsDataDir: boolean;
 
   private constructor(target: Target, dataDir: string, ownsDataDir: boolean, options: BrokerOptions) {
@@ -164,6 +166,7 @@ export class BrokerProcess {
     this.dataDir = dataDir;
     this.#ownsDataDir = ownsDataDir;
     this.#args = options.args ?? [];
+    this.#environment = options.environment ?? {};
     this.#program = this.#spawn(options.port ?? 0);
   }
 
@@ -225,7 +228,7 @@ export class BrokerProcess {
       "--data-dir",
       this.dataDir,
       ...this.#args,
-    ]);
+    ], this.#environment);
   }
 
   async #ready(): Promise<void> {

@@ -1,26 +1,20 @@
-// A broker in memory inside the test's own process, over real TCP: one per test file, started by the first test that
-// asks. Ends the connections that a test left open.
+// A broker in memory: one per test file, started by the first test that asks. Ends the connections that a test left open.
 
-import { Broker } from "../../src/mod.ts";
 import { type OpenOptions, RawAmqp } from "./raw_amqp.ts";
+import { type RunningBroker, startBroker } from "./running_broker.ts";
 
 export class MemoryBroker {
-  /** Faults of the broker: none may ever come. */
-  readonly faults: Error[] = [];
-  readonly #broker: Broker;
-  #started: Promise<void> | undefined;
+  readonly #options: { messageBytesMax?: number };
+  #started: Promise<RunningBroker> | undefined;
   readonly #clients: RawAmqp[] = [];
 
-  constructor(amqp: { messageBytesMax?: number; frameBytesMax?: number; channelMax?: number } = {}) {
-    this.#broker = new Broker({ memory: true, amqp: { port: 0, ...amqp } }, {
-      onFault: (fault) => this.faults.push(fault),
-    });
+  constructor(options: { messageBytesMax?: number } = {}) {
+    this.#options = options;
   }
 
   async port(): Promise<number> {
-    this.#started ??= this.#broker.start();
-    await this.#started;
-    return this.#broker.listeners[0]!.port;
+    this.#started ??= startBroker(this.#options);
+    return (await this.#started).port;
   }
 
   /** A socket on which nothing was said. */
@@ -39,7 +33,6 @@ export class MemoryBroker {
 
   async stop(): Promise<void> {
     for (const client of this.#clients) client.socket.destroy();
-    await this.#broker.stop();
-    if (this.faults.length > 0) throw this.faults[0];
+    await (await this.#started)?.stop();
   }
 }

@@ -37,7 +37,8 @@ export function longString(text: string | Uint8Array): Buffer {
 export const bits = (...values: boolean[]): Buffer =>
   octet(values.reduce((sum, value, index) => sum | (value ? 1 << index : 0), 0));
 
-export type TableValue = string | number | boolean | Table;
+/** Bytes are a whole value: its letter and what follows it. */
+export type TableValue = string | number | boolean | Uint8Array | Table;
 export interface Table {
   readonly [key: string]: TableValue;
 }
@@ -54,6 +55,7 @@ function tableValue(value: TableValue): Buffer {
   if (typeof value === "string") return Buffer.concat([Buffer.from("S"), longString(value)]);
   if (typeof value === "boolean") return Buffer.concat([Buffer.from("t"), bits(value)]);
   if (typeof value === "number") return Buffer.concat([Buffer.from("I"), long(value >>> 0)]);
+  if (value instanceof Uint8Array) return Buffer.from(value);
   return Buffer.concat([Buffer.from("F"), table(value)]);
 }
 
