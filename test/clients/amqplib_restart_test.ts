@@ -61,7 +61,7 @@ for (const target of testTargets()) {
       }
     });
 
-    test("of a durable queue's messages the transient ones are gone, the others keep their order", async (broker) => {
+    test("of a durable queue's messages the transient ones are gone, the others keep their order (behaviours 53)", async (broker) => {
       {
         await using client = await AmqplibClient.connect(broker.uri);
         const channel = await client.confirmChannel();

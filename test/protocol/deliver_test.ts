@@ -298,3 +298,30 @@ test("a consumer that does not read holds up nobody else's deliveries from its q
   stuck.socket.resume();
   await publisher.close();
 });
+
+test("messages that the client's socket never took come back, in order, flagged (behaviours 4)", async () => {
+  const count = 300;
+  const name = await filled(0);
+  const publisher = await broker.open();
+  // More than the kernel and the broker hold for one socket.
+  const padding = Buffer.alloc(64 * 1024);
+  for (let index = 0; index < count; index++) {
+    publisher.send(basic.publish(1, name, Buffer.concat([Buffer.from([index >> 8, index]), padding])));
+  }
+  await readyBecomes(name, count);
+  const deaf = await broker.open();
+  await deaf.call("basic.consume-ok", basic.consume(1, name));
+  deaf.socket.pause();
+  const sent = async () => count - await ready(publisher, name);
+  await waitFor("deliveries", async () => await sent() > 0);
+  assert.ok(await sent() < count, "some are still in the queue");
+  deaf.reset();
+  await readyBecomes(name, count);
+  const client = await broker.open();
+  await client.call("basic.consume-ok", basic.consume(1, name, { noAck: true }));
+  const messages = await client.messages(count);
+  assert.deepEqual(messages.map(({ body }) => body.readUInt16BE()), Array.from({ length: count }, (_, index) => index));
+  const flags = messages.map(({ redelivered }) => redelivered);
+  assert.ok(flags[0] && !flags[count - 1]);
+  assert.equal(flags.lastIndexOf(true), flags.indexOf(false) - 1, "those that were under way, and no others");
+});

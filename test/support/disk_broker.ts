@@ -32,9 +32,15 @@ export class DiskBroker {
     return client;
   }
 
-  async restart(): Promise<void> {
+  /** In good order; the next `open` starts another one. */
+  async stopBroker(): Promise<void> {
     this.#leave();
     await this.#broker?.stop();
+    this.#broker = null;
+  }
+
+  async restart(): Promise<void> {
+    await this.stopBroker();
     await this.start();
   }
 
@@ -50,8 +56,8 @@ export class DiskBroker {
   }
 
   async stop(): Promise<void> {
-    this.#leave();
-    for (const broker of [...this.#abandoned, this.#broker]) await broker?.stop();
+    await this.stopBroker();
+    for (const broker of this.#abandoned) await broker.stop();
     for (const directory of this.#directories) rmSync(directory, { recursive: true, force: true });
   }
 
