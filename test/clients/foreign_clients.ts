@@ -11,7 +11,7 @@ import { Program, projectRoot } from "../support/broker_process.ts";
 const INSTALL_TIMEOUT_MS = 300_000;
 const RUN_TIMEOUT_MS = 600_000;
 
-export type Scenario = "core" | "publish" | "drain";
+export type Scenario = "core" | "patterns" | "publish" | "drain";
 
 export interface ScenarioOptions {
   uri: string;
@@ -117,7 +117,7 @@ function runTool(program: string, args: string[], cwd: string, environment: Reco
   throw new Error(`${program} ${args.join(" ")} failed: ${result.error ?? ""}\n${result.stdout}\n${result.stderr}`);
 }
 
-const JAVA_SOURCES = ["Main.java", "Core.java", "Restart.java"];
+const JAVA_SOURCES = ["Main.java", "Core.java", "Patterns.java", "Restart.java"];
 
 /** A main.py with its requirements.txt. */
 function pythonClient(name: string, folder: string): ForeignClient {
@@ -156,7 +156,7 @@ export const foreignClients: readonly ForeignClient[] = [
     name: "amqp091-go (Go)",
     tools: [["go", "version"]],
     folder: "go",
-    sources: ["go.mod", "go.sum", "main.go", "core.go", "restart.go"],
+    sources: ["go.mod", "go.sum", "main.go", "core.go", "patterns.go", "patterns_queues.go", "restart.go"],
     install: (cache, source) => runTool("go", ["build", "-o", join(cache, "client"), "."], source),
     command: (cache) => ({ program: join(cache, "client"), args: [] }),
   }),

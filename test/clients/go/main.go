@@ -92,6 +92,8 @@ func main() {
 	switch parsed.scenario {
 	case "core":
 		core(&parsed)
+	case "patterns":
+		patterns(&parsed)
 	case "publish":
 		publish(&parsed)
 	case "drain":

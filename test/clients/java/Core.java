@@ -20,9 +20,9 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 final class Core {
-  private static final long ANSWER_TIMEOUT_MS = 30_000;
+  static final long ANSWER_TIMEOUT_MS = 30_000;
 
-  private interface Check {
+  interface Check {
     void run(Main options, Connection connection) throws Exception;
   }
 
@@ -40,18 +40,18 @@ final class Core {
     connection.close();
   }
 
-  private static void pass(String name, Check check, Main options, Connection connection) throws Exception {
+  static void pass(String name, Check check, Main options, Connection connection) throws Exception {
     check.run(options, connection);
     Main.report("\"event\":\"check\",\"name\":\"" + name + "\"");
   }
 
-  private static <T> T next(BlockingQueue<T> arrived, String what) throws Exception {
+  static <T> T next(BlockingQueue<T> arrived, String what) throws Exception {
     T item = arrived.poll(ANSWER_TIMEOUT_MS, TimeUnit.MILLISECONDS);
     Main.expect(item != null, what + ": nothing came");
     return item;
   }
 
-  private static BlockingQueue<Delivery> consume(Channel channel, String queue, boolean autoAck) throws Exception {
+  static BlockingQueue<Delivery> consume(Channel channel, String queue, boolean autoAck) throws Exception {
     BlockingQueue<Delivery> arrived = new LinkedBlockingQueue<>();
     channel.basicConsume(queue, autoAck, (tag, delivery) -> arrived.add(delivery), tag -> {});
     return arrived;

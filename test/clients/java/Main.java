@@ -80,6 +80,7 @@ final class Main {
       Main options = new Main(values);
       switch (values.get("scenario")) {
         case "core" -> Core.run(options);
+        case "patterns" -> Patterns.run(options);
         case "publish" -> Restart.publish(options);
         case "drain" -> Restart.drain(options);
         default -> fail("unknown scenario " + values.get("scenario"));

@@ -3,10 +3,11 @@
 import sys
 
 import core
+import patterns
 import restart
 from options import Options, report
 
-SCENARIOS = {"core": core.run, "publish": restart.publish, "drain": restart.drain}
+SCENARIOS = {"core": core.run, "patterns": patterns.run, "publish": restart.publish, "drain": restart.drain}
 
 
 def main():
