@@ -9,10 +9,12 @@ import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
 import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
+import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
 import { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
+import type { StreamSettings } from "./core/stream_settings.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
@@ -29,6 +31,7 @@ import type { MessageStore } from "./store/message_store.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
+import { StreamStore } from "./store/stream_store.ts";
 import type { StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
 
@@ -209,6 +212,7 @@ class Parts {
       turn: this.#turn,
       definitions,
       openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
+      openStream: (queueId, settings) => this.#openStream(queueId, settings),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
       nextQueueId: () => ++this.#queueIdMax,
       report: (text) => this.#log.warn("{text}", { text }),
@@ -226,6 +230,26 @@ class Parts {
   }
 
   #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
+    const { directory, host } = this.#placeOf(queueId, durable);
+    const options = { queueId, directory, segmentBytesMax: this.#config.segmentBytes };
+    const maxPriority = maxPriorityOf(args);
+    if (maxPriority > 0) return PriorityStore.open({ ...options, maxPriority, priorityOf }, host);
+    return QueueStore.open(options, host);
+  }
+
+  #openStream(queueId: number, { retention, segmentBytesMax }: StreamSettings): StreamStore {
+    const { directory, host } = this.#placeOf(queueId, true);
+    const { segmentBytes } = this.#config;
+    const options = {
+      queueId,
+      directory,
+      retention,
+      segmentBytesMax: Math.min(segmentBytesMax ?? Infinity, segmentBytes),
+    };
+    return StreamStore.open(options, host);
+  }
+
+  #placeOf(queueId: number, durable: boolean): { directory: string; host: QueueStoreHost } {
     const onDisk = durable && this.#dataDir !== null;
     const directory = onDisk ? this.#dataDir!.queuePath(queueId) : join("transient", String(queueId));
     const host: QueueStoreHost = {
@@ -235,14 +259,11 @@ class Parts {
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
-    const options = { queueId, directory, segmentBytesMax: this.#config.segmentBytes };
-    const maxPriority = maxPriorityOf(args);
-    if (maxPriority > 0) return PriorityStore.open({ ...options, maxPriority, priorityOf }, host);
-    return QueueStore.open(options, host);
+    return { directory, host };
   }
 
   /** A durable queue's files go when its deletion is on disk: a crash in between must not leave an emptied queue. */
-  #destroyQueue(store: MessageStore, durable: boolean): void {
+  #destroyQueue(store: QueueFiles, durable: boolean): void {
     if (!durable) return store.destroy();
     this.#commit.wait({ seal: () => {}, durable: () => store.destroy() });
     this.#turn.schedule();

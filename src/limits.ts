@@ -44,3 +44,7 @@ export const HASH_WEIGHTS_MAX = 10_000;
  * undeliverable. Larger than what a client's own requests bring in while it does not read.
  */
 export const DIRECT_REPLY_PENDING_BYTES_MAX = 16 * 1024 * 1024;
+/** Tags of consumers whose place in a stream is remembered; beyond it that one goes which has not moved for longest. */
+export const STREAM_OFFSETS_MAX = 65_536;
+/** What the filter of one consumer of a stream asks for: each is compared with each message. */
+export const STREAM_FILTER_VALUES_MAX = 256;

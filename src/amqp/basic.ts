@@ -1,5 +1,7 @@
 // The methods of a channel beside publishing and acknowledging: which method goes where, and class basic's rarer ones.
 
+import type { QueueType } from "../core/any_queue.ts";
+import { checkConsumerArguments } from "../core/stream_reading.ts";
 import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
 import { AmqpConsumer, writeContent } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
@@ -49,8 +51,6 @@ import {
 const CLASS_EXCHANGE = 40;
 const CLASS_QUEUE = 50;
 
-/** Consumer arguments that mean something to RabbitMQ and are not there yet. */
-const PLANNED_ARGUMENTS = ["x-stream-offset", "x-stream-filter", "x-stream-match-unfiltered"];
 const INTEGER_TYPES = "bBsuIilL";
 
 /** Does what a method asks, and answers. */
@@ -114,13 +114,14 @@ export function handleMethod(channel: Channel, method: Method): void {
 function consume(channel: Channel, method: BasicConsume): void {
   if (method.queue === DIRECT_REPLY_TO) return consumeReplies(channel, method);
   const queue = usableQueue(channel, method.queue);
-  const priority = readConsumerArguments(method.arguments, channel.vhost.queueText(queue.name));
+  const where = channel.vhost.queueText(queue.name);
+  const priority = readConsumerArguments(method.arguments, queue.settings.type, where);
   if (method.noLocal) throw new AmqpError(540, "no_local=true");
   const tag = consumerTag(channel, method);
   const { noAck, exclusive } = method;
   const prefetch = channel.consumerPrefetch;
   const consumer = new AmqpConsumer(channel, queue, tag, { noAck, exclusive, prefetch, priority });
-  queue.addConsumer(consumer, channel.vhost.queueText(queue.name));
+  consumer.attach(where, method.arguments, channel.deliveries.prefetch > 0);
   channel.consumers.set(tag, consumer);
   if (!noAck) channel.deliveries.watch(queue);
   if (method.noWait) return consumer.start();
@@ -151,9 +152,8 @@ function consumerTag(channel: Channel, { consumerTag }: BasicConsume): string {
 }
 
 /** Checks the arguments of a consumer as RabbitMQ does, those without meaning here too; returns its priority. */
-function readConsumerArguments(args: FieldTable, where: string): number {
-  const planned = PLANNED_ARGUMENTS.find((key) => args.has(key));
-  if (planned !== undefined) throw new AmqpError(540, `consumer argument '${planned}'`);
+function readConsumerArguments(args: FieldTable, type: QueueType, where: string): number {
+  checkConsumerArguments(args, type, where);
   const refuse = (name: string, what: string): never => {
     throw new AmqpError(406, `invalid arg '${name}' for ${where}: ${what}`);
   };
@@ -182,19 +182,20 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 
 function get(channel: Channel, method: BasicGet): void {
   const queue = usableQueue(channel, method.queue);
+  const { getter } = queue;
   if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
-    const message = queue.gone || channel.released ? null : queue.get();
+    const message = queue.gone || channel.released ? null : getter.get();
     if (message === null) return writeBasicGetEmpty(out, channel.number);
     const [exchange, routingKey] = routeTexts(message);
     const { redelivered, position, recordBytes, bodyBytes } = message;
     const deliveryTag = channel.deliveries.nextTag();
-    const messageCount = queue.store.readyCount;
+    const messageCount = getter.store.readyCount;
     writeBasicGetOk(out, channel.number, { deliveryTag, redelivered, exchange, routingKey, messageCount });
     writeContent(out, channel.number, message, channel.connection.frameBytesMax);
-    if (method.noAck) queue.settle(position, recordBytes, bodyBytes);
-    else channel.deliveries.hold(deliveryTag, queue, null, position, recordBytes, bodyBytes);
+    if (method.noAck) getter.settle(position, recordBytes, bodyBytes);
+    else channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
   });
 }
 

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { test } from "node:test";
 import { completeConfig } from "../config/config.ts";
 import { NO_ARGUMENTS } from "../core/arguments.ts";
+import type { Queue } from "../core/queue.ts";
 import { Timers } from "../core/timers.ts";
 import { Turn } from "../core/turn.ts";
 import { Users } from "../core/user.ts";
@@ -88,6 +89,7 @@ function setUp() {
         { queueId, directory: "" },
         { files, commit, pool: null, now: () => 0, report: () => {} },
       ),
+    openStream: () => assert.fail("no streams here"),
     destroyStore: () => {},
     nextQueueId: () => 1,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
@@ -110,11 +112,12 @@ function setUp() {
     alarms,
     replies: new DirectReplies(),
   }, () => {});
-  const { queue } = vhost.declareQueue(
+  const declared = vhost.declareQueue(
     "q",
     { durable: true, autoDelete: false, exclusive: false, args: NO_ARGUMENTS },
     connection,
   );
+  const queue = declared.queue as Queue;
   const receive = async (write: (out: OutBuffer) => void) => {
     const out = new OutBuffer(new BufferPool());
     write(out);

@@ -1,7 +1,8 @@
 // A consumer of an AMQP channel: whether it takes one more message, and how a delivery is written. The three frames of
 // a delivery go into the connection's out-buffer in one piece, copied as they were stored.
 
-import type { Consumer, Queue } from "../core/queue.ts";
+import type { AnyQueue, ConsumeRequest, Source } from "../core/any_queue.ts";
+import type { Consumer } from "../core/queue.ts";
 import { copyBytes, type OutBuffer } from "../lib/out_buffer.ts";
 import type { Message } from "../store/message.ts";
 import {
@@ -29,7 +30,7 @@ export interface ConsumerOptions {
 
 export class AmqpConsumer implements Consumer {
   readonly tag: string;
-  readonly queue: Queue;
+  readonly queue: AnyQueue;
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
@@ -45,10 +46,12 @@ export class AmqpConsumer implements Consumer {
   readonly #channel: Channel;
   readonly #deliveries: Deliveries;
   readonly #tagBytes: Uint8Array;
+  /** Where its deliveries go back to. */
+  #source!: Source;
 
   constructor(
     channel: Channel,
-    queue: Queue,
+    queue: AnyQueue,
     tag: string,
     options: ConsumerOptions,
   ) {
@@ -63,6 +66,12 @@ export class AmqpConsumer implements Consumer {
     this.#tagBytes = shortString(tag);
   }
 
+  /** Joins its queue. Throws when the queue refuses it. */
+  attach(where: string, args: ConsumeRequest["args"], prefetchIsShared: boolean): void {
+    const { tag, prefetch } = this;
+    this.#source = this.queue.addConsumer(this, where, { tag, prefetch, prefetchIsShared, args });
+  }
+
   /** From now on deliveries may come. */
   start(): void {
     this.#started = true;
@@ -72,7 +81,7 @@ export class AmqpConsumer implements Consumer {
   /** channel.flow: whether deliveries may come. */
   flow(active: boolean): void {
     this.#flows = active && this.#started;
-    if (this.#flows) this.queue.wake();
+    if (this.#flows) this.#source.wake();
   }
 
   /** Hot. */
@@ -100,10 +109,10 @@ export class AmqpConsumer implements Consumer {
     channel.connection.touch();
     const { position, recordBytes, bodyBytes } = message;
     if (this.noAck) {
-      this.queue.settle(position, recordBytes, bodyBytes);
+      this.#source.settle(position, recordBytes, bodyBytes);
     } else {
       this.unsettled++;
-      this.#deliveries.hold(deliveryTag, this.queue, this, position, recordBytes, bodyBytes);
+      this.#deliveries.hold(deliveryTag, this.#source, this, position, recordBytes, bodyBytes);
     }
   }
 

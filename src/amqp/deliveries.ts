@@ -1,7 +1,8 @@
 // What one channel has delivered and not settled: numbers deliveries, bounds them by the channel's shared prefetch,
 // settles them at once or when their transaction commits, and gives them back.
 
-import type { Queue } from "../core/queue.ts";
+import type { Source } from "../core/any_queue.ts";
+import { Queue } from "../core/queue.ts";
 import { Message } from "../store/message.ts";
 import { CONSUMER_TIMEOUT_MS } from "../limits.ts";
 import type { AmqpConsumer } from "./consumer.ts";
@@ -44,7 +45,7 @@ export class Deliveries {
   /** A delivery that is to be settled. Hot. */
   hold(
     tag: number,
-    queue: Queue,
+    queue: Source,
     consumer: AmqpConsumer | null,
     position: number,
     recordBytes: number,
@@ -80,6 +81,8 @@ export class Deliveries {
     for (const delivery of deliveries) {
       this.#settle(delivery, REQUEUED);
       const { queue, consumer, position } = delivery;
+      // A stream gives it to the same consumer anyway.
+      if (!(queue instanceof Queue)) continue;
       if (consumer === null || consumer.ended || queue.gone || !consumer.ready()) continue;
       const head = new Message();
       if (!queue.store.peek(head) || head.position !== position) continue;
@@ -117,7 +120,7 @@ export class Deliveries {
   // Timeouts
 
   /** Deliveries of this queue may come. */
-  watch({ settings }: Queue): void {
+  watch({ settings }: Pick<Source, "settings">): void {
     const timeoutMs = settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS;
     if (this.#clocks.every((clock) => clock.timeoutMs !== timeoutMs)) this.#clocks.push(new DeliveryClock(timeoutMs));
   }
@@ -127,7 +130,7 @@ export class Deliveries {
     for (const clock of this.#clocks) {
       const { timeoutMs } = clock;
       const tag = clock.overdue(this.#tag, nowMs);
-      const isOurs = (queue: Queue) => (queue.settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS) === timeoutMs;
+      const isOurs = (queue: Source) => (queue.settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS) === timeoutMs;
       if (tag > 0 && this.#unacked.some(tag, isOurs)) return timeoutMs;
     }
     return null;

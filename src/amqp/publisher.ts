@@ -74,6 +74,8 @@ export class Publisher {
   #revision = 0;
   #queues: readonly Target[] = [];
   #anyDurable = false;
+  /** MESSAGE_PERSISTENT when one of them keeps messages of any delivery mode. */
+  #keptFlags = 0;
   /** Of a route that leads through a deduplicating exchange; such a route is never kept. */
   #remember: (() => void) | null = null;
   /** The last route is the address of a direct reply; such a route is never kept. */
@@ -213,7 +215,7 @@ export class Publisher {
       for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
       if (this.#remember !== null && !refused) this.#remember();
     }
-    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0, refused);
+    host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
   }
 
   #completeSpecial(): void {
@@ -252,7 +254,7 @@ export class Publisher {
       if (mandatory && found.length === 0) host.returned(message, NO_ROUTE);
       else if (immediate) host.returned(message, NO_CONSUMERS);
     }
-    host.published(this.#anyDurable && (message.flags & MESSAGE_PERSISTENT) !== 0, refused);
+    host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
     return !refused;
   }
 
@@ -279,6 +281,7 @@ export class Publisher {
     this.#queues = route.queues;
     this.#remember = route.remember;
     this.#anyDurable = this.#queues.some((queue) => queue.durable);
+    this.#keptFlags = this.#queues.some((queue) => queue.keepsAll) ? MESSAGE_PERSISTENT : 0;
     if (!route.cacheable || copies.length > 0 || this.#replyAddress !== null) return;
     copyBytes(bytes, routeAt, this.#route, 0, routeBytes);
     this.#routeBytes = routeBytes;

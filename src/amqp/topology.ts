@@ -2,7 +2,9 @@
 // are on disk.
 
 import { randomBytes } from "node:crypto";
-import type { Queue } from "../core/queue.ts";
+import type { AnyQueue } from "../core/any_queue.ts";
+import { moduleOf } from "../core/queue_settings.ts";
+import type { Arguments } from "../core/arguments.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Channel } from "./channel.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
@@ -49,16 +51,13 @@ export type TopologyMethod =
   | QueuePurge
   | QueueDelete;
 
-/** Queue arguments of streams, which are not there yet: refused, never silently ignored. */
-const PLANNED_ARGUMENTS = ["x-max-age", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes"];
-
 /** `prefix` and 128 random bits, as a name that no client will guess. */
 export function generatedName(prefix: string): string {
   return prefix + randomBytes(16).toString("base64url");
 }
 
 /** The queue that a method names, where an empty name is the one declared last on the channel. */
-export function usableQueue(channel: Channel, name: string): Queue {
+export function usableQueue(channel: Channel, name: string): AnyQueue {
   return channel.vhost.usableQueue(resolveQueueName(channel, name), channel.connection);
 }
 
@@ -136,7 +135,7 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
   const { vhost, connection } = channel;
   if (method.queue.startsWith(DIRECT_REPLY_TO)) return declareReplies(channel, method);
   let changed = false;
-  let queue: Queue;
+  let queue: AnyQueue;
   if (method.passive) {
     queue = usableQueue(channel, method.queue);
   } else {
@@ -145,7 +144,7 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
       throw new Refusal("access-refused", `queue name '${name}' contains reserved prefix 'amq.*'`);
     }
     const args = fromTable(method.arguments);
-    refusePlanned(args);
+    if (method.queue === "") checkServerNamed(args);
     const { durable, exclusive, autoDelete } = method;
     const declared = vhost.declareQueue(name, { durable, exclusive, autoDelete, args }, connection);
     queue = declared.queue;
@@ -172,9 +171,11 @@ function declareReplies(channel: Channel, { queue, noWait }: QueueDeclare): void
   channel.reply((out) => writeQueueDeclareOk(out, channel.number, { queue, messageCount: 0, consumerCount: 1 }));
 }
 
-function refusePlanned(args: ReturnType<typeof fromTable>): void {
-  const planned = PLANNED_ARGUMENTS.find((key) => args.has(key));
-  if (planned !== undefined) throw new Refusal("not-implemented", `queue argument '${planned}'`);
+/** Queues that clients come back to need a name that they know. */
+function checkServerNamed(args: Arguments): void {
+  const type = args.get("x-queue-type");
+  if (type !== "quorum" && type !== "stream") return;
+  throw new Refusal("precondition-failed", `Cannot declare a server-named queue for type ${moduleOf(type)}`);
 }
 
 function bindQueue(channel: Channel, method: QueueBind): void {
@@ -185,7 +186,7 @@ function bindQueue(channel: Channel, method: QueueBind): void {
 }
 
 /** An empty key with an empty queue name stands for the queue's name (AMQP 1.7.2.3). */
-function bindingKey(method: QueueBind | QueueUnbind, queue: Queue): string {
+function bindingKey(method: QueueBind | QueueUnbind, queue: AnyQueue): string {
   return method.queue === "" && method.routingKey === "" ? queue.name : method.routingKey;
 }
 

@@ -2,14 +2,14 @@
 // Acknowledged in order it costs a few stores; out of order it leaves holes, which are closed when the ring is full.
 
 import type { AmqpConsumer } from "./consumer.ts";
-import type { Queue } from "../core/queue.ts";
+import type { Source } from "../core/any_queue.ts";
 
 const CAPACITY_MIN = 64;
 
 /** One delivery, as `each` and `take` hand it out; reused. */
 export interface Delivery {
   tag: number;
-  queue: Queue;
+  queue: Source;
   /** Who got it; null for basic.get. */
   consumer: AmqpConsumer | null;
   position: number;
@@ -28,13 +28,13 @@ export class Unacked {
   #positions = new Float64Array(CAPACITY_MIN);
   #recordBytes = new Uint32Array(CAPACITY_MIN);
   #bodyBytes = new Uint32Array(CAPACITY_MIN);
-  #queues: (Queue | null)[] = new Array(CAPACITY_MIN).fill(null);
+  #queues: (Source | null)[] = new Array(CAPACITY_MIN).fill(null);
   #consumers: (AmqpConsumer | null)[] = new Array(CAPACITY_MIN).fill(null);
 
   /** Adds a delivery with a tag above all others. Hot. */
   push(
     tag: number,
-    queue: Queue,
+    queue: Source,
     consumer: AmqpConsumer | null,
     position: number,
     recordBytes: number,
@@ -58,7 +58,7 @@ export class Unacked {
   }
 
   /** Whether one with a tag up to `tag` is of a queue that `matches`. */
-  some(tag: number, matches: (queue: Queue) => boolean): boolean {
+  some(tag: number, matches: (queue: Source) => boolean): boolean {
     for (let index = 0; index < this.#used; index++) {
       const slot = (this.#first + index) & (this.#capacity - 1);
       if (this.#tags[slot]! > tag) return false;
@@ -142,7 +142,7 @@ export class Unacked {
     const capacity = this.count > this.#capacity / 2 ? this.#capacity * 2 : this.#capacity;
     const [tags, positions] = [new Float64Array(capacity), new Float64Array(capacity)];
     const [recordBytes, bodyBytes] = [new Uint32Array(capacity), new Uint32Array(capacity)];
-    const queues: (Queue | null)[] = new Array(capacity).fill(null);
+    const queues: (Source | null)[] = new Array(capacity).fill(null);
     const consumers: (AmqpConsumer | null)[] = new Array(capacity).fill(null);
     let used = 0;
     for (let index = 0; index < this.#used; index++) {

@@ -33,6 +33,7 @@ function setUp() {
     turn,
     definitions: { append: () => {} },
     openStore: (queueId) => QueueStore.open({ queueId, directory: `q${queueId}` }, host),
+    openStream: () => assert.fail("no streams here"),
     destroyStore: () => {},
     nextQueueId: () => ++id,
     timers: timers as unknown as Timers,
@@ -41,7 +42,7 @@ function setUp() {
   });
   const queue = (name: string, args: Record<string, ArgumentValue> = {}, durable = true): Queue => {
     const declaration = { durable, autoDelete: false, exclusive: false, args: new Map(Object.entries(args)) };
-    return vhost.declareQueue(name, declaration, OWNER).queue;
+    return vhost.declareQueue(name, declaration, OWNER).queue as Queue;
   };
   /** Time passes: what waits for it happens. */
   const pass = (): void => due.splice(0).forEach((work) => work());

@@ -1,8 +1,8 @@
 // The topology as entries of the definitions log: how each durable thing is written down, and how a log is played back.
 
+import type { AnyQueue } from "./any_queue.ts";
 import { type Arguments, argumentsFromJson, argumentsToJson } from "./arguments.ts";
 import type { Binding, Exchange } from "./exchange.ts";
-import type { Queue } from "./queue.ts";
 import type { VirtualHost } from "./virtual_host.ts";
 
 export type Entry = Record<string, unknown>;
@@ -18,7 +18,7 @@ export function exchangeEntry(vhost: string, exchange: Exchange): Entry {
   return delayed === null ? entry : { ...entry, id: delayed.id };
 }
 
-export function queueEntry(vhost: string, queue: Queue): Entry {
+export function queueEntry(vhost: string, queue: AnyQueue): Entry {
   const { name, id, autoDelete, args } = queue;
   return { op: "queue", vhost, name, id, autoDelete, args: argumentsToJson(args) };
 }

@@ -237,6 +237,7 @@ export class DelayedMessages {
 
 /** One message on its way to be held back. */
 export class Delay implements Target {
+  readonly keepsAll = false;
   readonly kind = "delay";
   readonly name = "";
   readonly #messages: DelayedMessages;

@@ -117,6 +117,7 @@ class Held {
     name: "notes",
     durable: true,
     logged: true,
+    keepsAll: false,
     publish: (message) => {
       const { timestampMs } = message;
       this.released.push({ body: bodyOf(message), keys: this.#keys, headers: headersOf(message), timestampMs });
@@ -224,6 +225,7 @@ test("with a full disk messages wait, and who has one does not get it twice", ()
     name: "full",
     durable: true,
     logged: true,
+    keepsAll: false,
     publish: (message) => {
       if (full) throw Object.assign(new Error("allocate x: ENOSPC"), { code: "ENOSPC" });
       got.push(bodyOf(message));

@@ -1,14 +1,14 @@
 // An exchange: what it was declared as, and its bindings. Where its messages go is its matcher's to say, how they go on
 // from there the router's (exchanges/).
 
+import type { AnyQueue } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import { canonicalText } from "./canonical.ts";
 import type { Deduplication } from "./deduplication.ts";
 import type { DelayedMessages } from "./delayed_messages.ts";
 import type { Matcher } from "./exchanges/matcher.ts";
-import type { Queue } from "./queue.ts";
 
-export type Destination = Queue | Exchange;
+export type Destination = AnyQueue | Exchange;
 
 export interface Binding {
   readonly source: Exchange;

@@ -5,6 +5,7 @@ import type { Message as MessageType } from "../store/message.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import { StoreFault } from "../store/store_event.ts";
+import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import { ConsumerRota } from "./consumer_rota.ts";
 import type { DeadLetters } from "./dead_letters.ts";
@@ -66,13 +67,14 @@ export interface QueueServices {
   readonly timers: Timers;
   readonly deadLetters: DeadLetters;
   /** It is used, so it may hold files and buffers. Sets `warm`. */
-  warmed(queue: Queue): void;
+  warmed(queue: AnyQueue): void;
   /** Nobody has used the queue for as long as x-expires allows. */
   expired(queue: Queue): void;
 }
 
-export class Queue implements Servable {
+export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly kind = "queue";
+  readonly keepsAll = false;
   readonly name: string;
   readonly id: number;
   readonly durable: boolean;
@@ -269,6 +271,10 @@ export class Queue implements Servable {
     return message;
   }
 
+  get getter(): MessageGetter {
+    return this;
+  }
+
   /** Messages that are ready. */
   get messageCount(): number {
     this.#settleHead();
@@ -361,7 +367,7 @@ export class Queue implements Servable {
     this.#lease?.renew();
   }
 
-  addConsumer(consumer: Consumer, where: string): void {
+  addConsumer(consumer: Consumer, where: string): Source {
     const { consumers } = this;
     const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
     if (alone || consumers.some((other) => other.exclusive)) {
@@ -369,6 +375,7 @@ export class Queue implements Servable {
     }
     this.#rota.add(consumer);
     this.wake();
+    return this;
   }
 
   /** Returns whether it was the last one. */

@@ -29,6 +29,7 @@ function setUp() {
     definitions: { append: () => {} },
     openStore: (queueId) =>
       QueueStore.open({ queueId, directory: `q${queueId}`, segmentBytesMin: 4096, segmentBytesMax: 4096 }, host),
+    openStream: () => assert.fail("no streams here"),
     destroyStore: () => {},
     nextQueueId: () => ++id,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
@@ -37,7 +38,7 @@ function setUp() {
   });
   return (name: string, args: Record<string, ArgumentValue>): Queue => {
     const declaration = { durable: true, autoDelete: false, exclusive: false, args: new Map(Object.entries(args)) };
-    return vhost.declareQueue(name, declaration, OWNER).queue;
+    return vhost.declareQueue(name, declaration, OWNER).queue as Queue;
   };
 }
 

@@ -1,6 +1,7 @@
 // What the arguments of a queue ask for, read and checked once, at declare. What is not asked for is null, so that it
 // costs nothing later. Texts are RabbitMQ's; its error terms are spelled as Erlang prints them.
 
+import type { QueueType } from "./any_queue.ts";
 import { type Arguments, type ArgumentValue, describeType, NO_ARGUMENTS } from "./arguments.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -13,6 +14,8 @@ const TTL_MS_MAX = 0xffffffff;
 const QUORUM_DELIVERY_LIMIT = 20;
 const PRIORITY_MAX = 255;
 
+/** What only streams can do: refused, never silently ignored. */
+const STREAM_ARGUMENTS = ["x-max-age", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes"];
 const OVERFLOWS: readonly string[] = ["drop-head", "reject-publish", "reject-publish-dlx"];
 
 export class QueueSettings {
@@ -59,6 +62,7 @@ export class QueueSettings {
     this.singleActiveConsumer = reader.flag("x-single-active-consumer");
     this.consumerTimeoutMs = reader.count("x-consumer-timeout");
     this.maxPriority = reader.priority();
+    for (const name of STREAM_ARGUMENTS) if (args.has(name)) reader.refuseForType(name, this.type);
   }
 
   get bounded(): boolean {
@@ -68,16 +72,21 @@ export class QueueSettings {
 
 /** Refuses what a queue of its type cannot be, as RabbitMQ does. */
 export function checkProperties(
-  { type }: QueueSettings,
+  { type }: { readonly type: QueueType },
   { durable, autoDelete, exclusive }: { durable: boolean; autoDelete: boolean; exclusive: boolean },
   text: string,
 ): void {
-  if (type !== "quorum") return;
+  if (type === "classic") return;
   const wrong = autoDelete ? "auto-delete" : exclusive ? "exclusive-owner" : durable ? null : "non-durable";
   if (wrong !== null) throw new Refusal("precondition-failed", `invalid property '${wrong}' for ${text}`);
 }
 
-class ArgumentReader {
+/** What RabbitMQ calls a type in its error texts. */
+export function moduleOf(type: QueueType): string {
+  return `rabbit_${type}_queue`;
+}
+
+export class ArgumentReader {
   readonly #args: Arguments;
   readonly #text: string;
 
@@ -91,10 +100,14 @@ class ArgumentReader {
     throw new Refusal("precondition-failed", `invalid arg '${name}' for ${this.#text}: ${why}`);
   }
 
+  /** An argument that queues of this type do not have. */
+  refuseForType(name: string, type: QueueType): never {
+    throw new Refusal("precondition-failed", `invalid arg '${name}' for ${this.#text} of queue type ${moduleOf(type)}`);
+  }
+
   type(): "classic" | "quorum" {
     const type = this.text("x-queue-type");
     if (type === null || type === "classic" || type === "quorum") return type ?? "classic";
-    if (type === "stream") throw new Refusal("not-implemented", "x-queue-type 'stream'");
     return this.refuse("x-queue-type", `unsupported queue type '${type}'`);
   }
 

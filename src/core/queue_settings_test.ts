@@ -94,8 +94,13 @@ test("a quorum queue is durable, shared and stays", () => {
   checkProperties(settings({}), { durable: false, autoDelete: true, exclusive: true }, TEXT);
 });
 
-test("a stream is not there yet", () => {
-  assert.throws(() => settings({ "x-queue-type": "stream" }), (refusal) => {
-    return refusal instanceof Refusal && refusal.reason === "not-implemented";
-  });
+test("what only streams can do is refused by the name of the type", () => {
+  for (const name of ["x-max-age", "x-stream-max-segment-size-bytes", "x-stream-filter-size-bytes"]) {
+    for (const type of ["classic", "quorum"]) {
+      assert.throws(() => settings({ "x-queue-type": type, [name]: 1 }), (refusal) => {
+        const message = `invalid arg '${name}' for ${TEXT} of queue type rabbit_${type}_queue`;
+        return refusal instanceof Refusal && refusal.message === message;
+      });
+    }
+  }
 });

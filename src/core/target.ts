@@ -9,6 +9,8 @@ export interface Target {
   readonly durable: boolean;
   /** It and its messages are to survive a restart. */
   readonly logged: boolean;
+  /** It keeps messages of whatever delivery mode on disk. */
+  readonly keepsAll: boolean;
   /** Takes a message in; false when it refuses to. Hot. */
   publish(message: Message): boolean;
 }

@@ -1,6 +1,7 @@
 // A virtual host: its exchanges, queues and bindings, what may be declared and deleted, and where a message goes.
 // Every durable change is written to the definitions log before the caller learns of it.
 
+import type { AnyQueue } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import { NO_ARGUMENTS } from "./arguments.ts";
 import { bindingEntry, exchangeEntry, queueEntry } from "./definitions.ts";
@@ -17,6 +18,8 @@ import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
 import { Deduplication } from "./deduplication.ts";
 import { checkProperties, QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
+import { Stream } from "./stream.ts";
+import { StreamSettings } from "./stream_settings.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
 import { WarmQueues } from "./warm_queues.ts";
 
@@ -30,17 +33,18 @@ export interface QueueDeclaration {
 export class VirtualHost {
   readonly name: string;
   readonly exchanges = new Map<string, Exchange>();
-  readonly queues = new Map<string, Queue>();
+  readonly queues = new Map<string, AnyQueue>();
   /** Grows with every change that may lead a message elsewhere: what was routed under another number is stale. */
   revision = 1;
   readonly #services: VirtualHostServices;
   readonly #router = new Router(this.exchanges);
   readonly #delayed: DelayedExchanges;
   /** The exclusive queues of each connection that has some: they go with it. */
-  readonly #owned = new Map<Owner, Set<Queue>>();
+  readonly #owned = new Map<Owner, Set<AnyQueue>>();
   readonly #queueServices: QueueServices;
   #bindingCount = 0;
   readonly #warm: WarmQueues;
+  readonly #streams = new Set<Stream>();
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
@@ -49,7 +53,7 @@ export class VirtualHost {
     const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
     const deadLetters = new DeadLetters({ turn, timers, commit, route });
     this.#warm = new WarmQueues(services.limits.warmQueuesMax, turn);
-    const warmed = (queue: Queue): void => this.#warm.add(queue);
+    const warmed = (queue: AnyQueue): void => this.#warm.add(queue);
     this.#queueServices = { turn, timers, deadLetters, warmed, expired: (queue) => void this.removeQueue(queue) };
     this.#delayed = new DelayedExchanges({
       ...services,
@@ -143,22 +147,22 @@ export class VirtualHost {
 
   // Queues
 
-  queue(name: string): Queue {
+  queue(name: string): AnyQueue {
     const queue = this.queues.get(name);
     if (queue === undefined) throw new Refusal("not-found", `no ${this.queueText(name)}`);
     return queue;
   }
 
   /** The queue, if it is there and `owner` may use it. */
-  usableQueue(name: string, owner: Owner): Queue {
+  usableQueue(name: string, owner: Owner): AnyQueue {
     const queue = this.queue(name);
     if (queue.owner !== null && queue.owner !== owner) this.#refuseLocked(name);
     return queue;
   }
 
   /** Returns the queue and whether it is to be on disk before the answer. An exclusive queue ends with its owner. */
-  declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: Queue; durable: boolean } {
-    const settings = QueueSettings.of(declaration.args, this.queueText(name));
+  declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: AnyQueue; durable: boolean } {
+    const settings = settingsOf(declaration.args, this.queueText(name));
     checkProperties(settings, declaration, this.queueText(name));
     if (this.queues.has(name)) {
       const queue = this.usableQueue(name, owner);
@@ -177,7 +181,10 @@ export class VirtualHost {
   }
 
   /** Returns the number of messages that went with it, and whether something durable changed. */
-  deleteQueue(queue: Queue, conditions: { ifUnused: boolean; ifEmpty: boolean }): { count: number; durable: boolean } {
+  deleteQueue(
+    queue: AnyQueue,
+    conditions: { ifUnused: boolean; ifEmpty: boolean },
+  ): { count: number; durable: boolean } {
     if (conditions.ifUnused && queue.consumers.length > 0) {
       throw new Refusal("precondition-failed", `${this.queueText(queue.name)} in use`);
     }
@@ -188,10 +195,11 @@ export class VirtualHost {
     return { count, durable: this.removeQueue(queue) };
   }
 
-  removeQueue(queue: Queue): boolean {
+  removeQueue(queue: AnyQueue): boolean {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    if (queue instanceof Stream) this.#streams.delete(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
     const emptied = new Set<Exchange>();
@@ -211,7 +219,7 @@ export class VirtualHost {
   }
 
   /** A consumer leaves; an auto-delete queue goes with its last one. */
-  removeConsumer(queue: Queue, consumer: Consumer): void {
+  removeConsumer(queue: AnyQueue, consumer: Consumer): void {
     const wasLast = queue.removeConsumer(consumer);
     if (wasLast && queue.autoDelete) this.removeQueue(queue);
   }
@@ -221,13 +229,13 @@ export class VirtualHost {
     for (const queue of this.#owned.get(owner) ?? []) this.removeQueue(queue);
   }
 
-  #own(owner: Owner, queue: Queue): void {
+  #own(owner: Owner, queue: AnyQueue): void {
     const queues = this.#owned.get(owner);
     if (queues === undefined) this.#owned.set(owner, new Set([queue]));
     else queues.add(queue);
   }
 
-  #disown(owner: Owner, queue: Queue): void {
+  #disown(owner: Owner, queue: AnyQueue): void {
     const queues = this.#owned.get(owner);
     queues?.delete(queue);
     if (queues?.size === 0) this.#owned.delete(owner);
@@ -320,6 +328,8 @@ export class VirtualHost {
   /** Lets queues that were not used since the last call give back their buffers and files. */
   cool(): void {
     this.#warm.keepHouse();
+    const nowMs = Date.now();
+    for (const stream of this.#streams) stream.retain(nowMs);
     this.#delayed.cool();
   }
 
@@ -339,20 +349,28 @@ export class VirtualHost {
     return `exchange '${name}' in vhost '${this.name}'`;
   }
 
-  #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): Queue {
+  #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): AnyQueue {
     const { durable, autoDelete, args } = declaration;
     const text = this.queueText(name);
-    const settings = QueueSettings.of(args, text);
-    const deduplication = Deduplication.of(args, text);
-    const store = this.#services.openStore(id, durable && owner === null, args);
-    const options = { durable, autoDelete, owner, args, settings, deduplication };
-    const queue = new Queue(name, id, options, store, this.#queueServices);
+    const settings = settingsOf(args, text);
+    let queue: AnyQueue;
+    if (settings.type === "stream") {
+      const store = this.#services.openStream(id, settings);
+      const stream = new Stream(name, id, { args, settings, text }, store, this.#queueServices);
+      this.#streams.add(stream);
+      queue = stream;
+    } else {
+      const deduplication = Deduplication.of(args, text);
+      const store = this.#services.openStore(id, durable && owner === null, args);
+      const options = { durable, autoDelete, owner, args, settings, deduplication };
+      queue = new Queue(name, id, options, store, this.#queueServices);
+    }
     this.queues.set(name, queue);
     this.revision++;
     return queue;
   }
 
-  #logged(queue: Queue): boolean {
+  #logged(queue: AnyQueue): boolean {
     return queue.logged;
   }
 
@@ -370,4 +388,8 @@ export class VirtualHost {
       `cannot ${what}: ${kind} limit in vhost '${this.name}' (${max}) is reached`,
     );
   }
+}
+
+function settingsOf(args: Arguments, text: string): QueueSettings | StreamSettings {
+  return args.get("x-queue-type") === "stream" ? new StreamSettings(args, text) : QueueSettings.of(args, text);
 }

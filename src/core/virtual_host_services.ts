@@ -1,9 +1,12 @@
 // What a virtual host needs of its surroundings.
 
 import type { MessageStore } from "../store/message_store.ts";
+import type { StreamStore } from "../store/stream_store.ts";
+import type { QueueFiles } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { DeadLetterServices } from "./dead_letters.ts";
 import type { DefinitionsSink } from "./definitions.ts";
+import type { StreamSettings } from "./stream_settings.ts";
 import type { Timers } from "./timers.ts";
 import type { Turn } from "./turn.ts";
 
@@ -11,8 +14,9 @@ export interface VirtualHostServices {
   readonly turn: Turn;
   readonly definitions: DefinitionsSink;
   openStore(queueId: number, durable: boolean, args: Arguments): MessageStore;
+  openStream(queueId: number, settings: StreamSettings): StreamStore;
   /** Removes the files of a deleted queue, once its deletion is on disk. */
-  destroyStore(store: MessageStore, durable: boolean): void;
+  destroyStore(store: QueueFiles, durable: boolean): void;
   nextQueueId(): number;
   /** Something that an operator must know. */
   report?(text: string): void;

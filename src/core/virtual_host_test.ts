@@ -1,9 +1,9 @@
+import type { QueueFiles } from "./any_queue.ts";
 import { test } from "node:test";
 import assert from "node:assert/strict";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import { GroupCommit } from "../store/group_commit.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
-import type { MessageStore } from "../store/message_store.ts";
 import { QueueStore } from "../store/queue_store.ts";
 import { type ArgumentValue, NO_ARGUMENTS } from "./arguments.ts";
 import { DefinitionsReplay, type Entry } from "./definitions.ts";
@@ -20,7 +20,7 @@ const EXCHANGE = { durable: true, autoDelete: false, internal: false, args: NO_A
 
 function setUp() {
   const log: Entry[] = [];
-  const destroyed: MessageStore[] = [];
+  const destroyed: QueueFiles[] = [];
   const commit = new GroupCommit({ syncer: null, onFault: (fault) => assert.fail(fault) });
   const turn = new Turn(commit, (fault) => {
     throw fault;
@@ -38,13 +38,15 @@ function setUp() {
         now: () => 0,
         report: () => {},
       }),
+    openStream: () => assert.fail("no streams here"),
     destroyStore: (store) => void destroyed.push(store),
     nextQueueId: () => ++id,
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     commit,
     limits: { queuesMax: 20, exchangesMax: 20, bindingsMax: 30, warmQueuesMax: 10 },
   });
-  const queue = (name: string, declaration = DURABLE): Queue => vhost.declareQueue(name, declaration, OWNER).queue;
+  const queue = (name: string, declaration = DURABLE): Queue =>
+    vhost.declareQueue(name, declaration, OWNER).queue as Queue;
   return { vhost, log, destroyed, queue };
 }
 

@@ -1,16 +1,16 @@
 // Which queues are in use: those hold files, mappings and buffers, of which there are not enough for all. One that is not
 // used for a while gives them back; when too many are in use at a time, those go first that have been so for longest.
 
-import type { Queue } from "./queue.ts";
+import type { AnyQueue } from "./any_queue.ts";
 import type { Servable, Turn } from "./turn.ts";
 
 export class WarmQueues implements Servable {
   readonly #max: number;
   readonly #turn: Turn;
   /** In order of their first use since the last housekeeping. */
-  #warm: Queue[] = [];
+  #warm: AnyQueue[] = [];
   /** Used before it, and perhaps not since. */
-  #cooling: Queue[] = [];
+  #cooling: AnyQueue[] = [];
   #queued = false;
 
   /** `max`: queues that may be in use at a time; a few descriptors each. */
@@ -20,7 +20,7 @@ export class WarmQueues implements Servable {
   }
 
   /** A queue is used that was not. */
-  add(queue: Queue): void {
+  add(queue: AnyQueue): void {
     queue.warm = true;
     this.#warm.push(queue);
     if (this.#queued || this.#warm.length + this.#cooling.length <= this.#max) return;
@@ -47,7 +47,7 @@ export class WarmQueues implements Servable {
     for (const queue of this.#cooling) queue.warm = false;
   }
 
-  #cool(queues: readonly Queue[]): void {
+  #cool(queues: readonly AnyQueue[]): void {
     for (const queue of queues) {
       if (!queue.warm && !queue.gone) queue.store.cool();
     }

@@ -3,26 +3,16 @@
 // the process that took them in: they count as settled. Reads each file once, front to back.
 // Nothing is ever written into a segment that was found.
 
-import { statSync } from "node:fs";
-import { basename } from "node:path";
 import { type AckLogReading, readAckLog } from "./ack_log.ts";
-import type { SegmentFile } from "../runtime/runtime.ts";
 import { MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "./message.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import { RangeList } from "./range_list.ts";
 import { ReadWindow } from "./read_window.ts";
-import { bodyBytesAt, flagsAt, paddedBytes, RECORD_HEADER_BYTES, recordBytesAt } from "./record.ts";
-import {
-  readSegmentHeader,
-  Segment,
-  SEGMENT_FRESH,
-  SEGMENT_HEADER_BYTES,
-  SEGMENT_VERSION,
-  type SegmentHeader,
-} from "./segment.ts";
+import { bodyBytesAt, flagsAt, paddedBytes } from "./record.ts";
+import { type Segment, SEGMENT_FRESH, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
-import { StoreFault } from "./store_event.ts";
+import { type OpenedSegment, SegmentOpener } from "./segment_opener.ts";
 
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -35,16 +25,12 @@ export interface Recovered {
   readonly expiring: boolean;
 }
 
-interface Found {
-  readonly segment: Segment;
-  readonly header: SegmentHeader | null;
-}
-
 export class QueueRecovery {
   readonly #queueId: number;
   readonly #directory: QueueDirectory;
   readonly #host: QueueStoreHost;
   readonly #window: ReadWindow;
+  readonly #opener: SegmentOpener;
   #returns: Map<number, number> | null = null;
   #expiring = false;
 
@@ -53,14 +39,15 @@ export class QueueRecovery {
     this.#directory = directory;
     this.#host = host;
     this.#window = new ReadWindow(host.files, READ_AHEAD_BYTES);
+    this.#opener = new SegmentOpener(queueId, directory, host, this.#window);
   }
 
   /** Adds what is there to `chain`; every file is closed again. */
   run(chain: SegmentChain): Recovered {
     const { segments, logs } = this.#directory.list();
-    const found: Found[] = [];
+    const found: OpenedSegment[] = [];
     for (const number of segments) {
-      const one = this.#open(number);
+      const one = this.#opener.open(number);
       if (one === null) continue;
       // The last one's file stays open until it is known what the next one says about its end.
       const last = found.at(-1);
@@ -88,55 +75,7 @@ export class QueueRecovery {
     return { readyCount, readyBytes, returns: this.#returns, expiring: this.#expiring };
   }
 
-  /** The segment behind a file, null when there is none in it. */
-  #open(number: number): Found | null {
-    const path = this.#directory.segmentPath(number);
-    const size = statSync(path).size;
-    if (size < SEGMENT_HEADER_BYTES) return this.#dropEmpty(path, size);
-    const file = this.#host.files.open(path);
-    let found: Found | null = null;
-    try {
-      found = this.#identify(number, file, Math.min(file.capacity, size) & ~7);
-    } finally {
-      if (found === null) file.close();
-    }
-    return found;
-  }
-
-  #identify(number: number, file: SegmentFile, capacity: number): Found | null {
-    const { path } = file;
-    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
-    file.read(0, bytes, 0, SEGMENT_HEADER_BYTES);
-    const reading = readSegmentHeader(bytes);
-    switch (reading.kind) {
-      case "version":
-        throw new StoreFault(path, `version ${SEGMENT_VERSION} of segments was expected, ${reading.version} was found`);
-      case "intact": {
-        const { header } = reading;
-        if (header.queueId !== this.#queueId || header.number !== number) {
-          return this.#setAside(path, capacity, `segment ${header.number} of queue ${header.queueId} was found`);
-        }
-        const segment = new Segment(number, path, capacity, header.nonce);
-        segment.file = file;
-        return { segment, header };
-      }
-      case "zeros":
-        return this.#dropEmpty(path, capacity);
-      case "damaged":
-        for (const nonce of reading.nonces) {
-          const segment = new Segment(number, path, capacity, nonce);
-          segment.file = file;
-          const first = this.#window.findRecord(segment, SEGMENT_HEADER_BYTES, capacity);
-          this.#window.forget(segment);
-          if (first < 0) continue;
-          this.#report("damaged-header", path, 0, SEGMENT_HEADER_BYTES, "its records could be read");
-          return { segment, header: null };
-        }
-        return this.#setAside(path, capacity, "no header of a segment and no record was found");
-    }
-  }
-
-  #scan(found: Found, logged: boolean): void {
+  #scan(found: OpenedSegment, logged: boolean): void {
     const { segment } = found;
     const { settled, returns } = this.#applyLog(segment, logged);
     const holes = new RangeList();
@@ -148,7 +87,7 @@ export class QueueRecovery {
       if (at < 0) {
         const next = window.findRecord(segment, offset + 8, segment.capacity);
         if (next < 0) break;
-        this.#stepOver(segment, offset, next);
+        this.#opener.stepOver(segment, offset, next);
         holes.add(offset / 8, next / 8);
         offset = next;
         continue;
@@ -193,55 +132,17 @@ export class QueueRecovery {
   }
 
   /** Looks behind the last intact record; `next` is the header of the segment that followed, if one did. */
-  #finish(found: Found, next: SegmentHeader | null): void {
+  #finish(found: OpenedSegment, next: SegmentHeader | null): void {
     const { segment, header } = found;
     if (next === null || next.previousNumber !== segment.number) {
-      this.#lookBehind(segment, header !== null && (header.flags & SEGMENT_FRESH) !== 0);
+      this.#opener.lookBehind(segment, header !== null && (header.flags & SEGMENT_FRESH) !== 0);
     } else if (next.previousEnd > segment.end) {
       // The next segment knows that there were records.
-      this.#stepOver(segment, segment.end, Math.min(next.previousEnd, segment.capacity));
+      this.#opener.stepOver(segment, segment.end, Math.min(next.previousEnd, segment.capacity));
     }
     this.#window.forget(segment);
     segment.file?.close();
     segment.file = null;
-  }
-
-  /** Tells of the remains of a record at the end of the records, where they can be told from an unused rest. */
-  #lookBehind(segment: Segment, fresh: boolean): void {
-    const { end, capacity, nonce } = segment;
-    const at = this.#window.hold(segment, end, RECORD_HEADER_BYTES, capacity);
-    if (at < 0) return;
-    const { words, bytes } = this.#window.buffer;
-    const recordBytes = recordBytesAt(words, at, capacity - end, (nonce + end / 8) | 0);
-    const remains = bytes.subarray(at, at + RECORD_HEADER_BYTES).some((byte) => byte !== 0);
-    if (recordBytes === 0 && !(fresh && remains)) return;
-    if (this.#directory.quarantine(segment, end, Math.max(recordBytes, RECORD_HEADER_BYTES))) {
-      this.#report(
-        "torn-tail",
-        segment.path,
-        end,
-        recordBytes,
-        "the last record is not whole, cut, kept in quarantine/",
-      );
-    }
-  }
-
-  #stepOver(segment: Segment, from: number, to: number): void {
-    if (this.#directory.quarantine(segment, from, to - from)) {
-      this.#report("damaged-record", segment.path, from, to - from, "not intact, stepped over, kept in quarantine/");
-    }
-  }
-
-  #dropEmpty(path: string, bytes: number): null {
-    this.#directory.remove(path);
-    this.#report("empty-segment", path, 0, bytes, "made, but never begun");
-    return null;
-  }
-
-  #setAside(path: string, bytes: number, detail: string): null {
-    this.#directory.quarantineFile(path, basename(path));
-    this.#report("foreign-segment", path, 0, bytes, `${detail}; set aside into quarantine/`);
-    return null;
   }
 
   #removeOrphans(logs: readonly number[], chain: SegmentChain): void {

@@ -111,10 +111,7 @@ test("what is not there yet is a 540, never silence", async () => {
     ["an unknown method of a known class", method(1, 60, 999)],
     ["an unknown class", method(1, 4242, 10)],
     ["no-local", basic.consume(1, "q", { noLocal: true })],
-    ["a stream's offset", basic.consume(1, "q", { args: { "x-stream-offset": "first" } })],
     ["prefetch size", basic.qos(1, 1, { size: 1 })],
-    ["queue type stream", queue.declare(1, "later", { args: { "x-queue-type": "stream" } })],
-    ["a stream's age", queue.declare(1, "later", { args: { "x-max-age": "1h" } })],
   ];
   for (const [name, bytes] of missing) {
     const client = await broker.open();

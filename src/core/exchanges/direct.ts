@@ -1,7 +1,7 @@
 // direct: the routing key is the binding's. And the default exchange, where it is the queue's name.
 
 import type { Binding, Destination } from "../exchange.ts";
-import type { Queue } from "../queue.ts";
+import type { AnyQueue } from "../any_queue.ts";
 import { type Bucket, visitBucket, withBinding, withoutBinding } from "./bucket.ts";
 import type { Matcher } from "./matcher.ts";
 import type { Routing } from "./routing.ts";
@@ -30,9 +30,9 @@ export class DirectMatcher implements Matcher {
 }
 
 export class DefaultMatcher implements Matcher {
-  readonly #queues: ReadonlyMap<string, Queue>;
+  readonly #queues: ReadonlyMap<string, AnyQueue>;
 
-  constructor(queues: ReadonlyMap<string, Queue>) {
+  constructor(queues: ReadonlyMap<string, AnyQueue>) {
     this.#queues = queues;
   }
 

@@ -1,0 +1,141 @@
+// A stream: messages stay when they were consumed, and any number of consumers read them, each at its own pace. Stands
+// beside `Queue` in a virtual host.
+
+import { assert } from "../lib/assert.ts";
+import type { Message } from "../store/message.ts";
+import type { StreamStore } from "../store/stream_store.ts";
+import type { AnyQueue, ConsumeRequest, MessageGetter, Source } from "./any_queue.ts";
+import type { Arguments } from "./arguments.ts";
+import type { Binding } from "./exchange.ts";
+import type { Consumer } from "./queue.ts";
+import { Refusal } from "./refusal.ts";
+import { StreamReader } from "./stream_reader.ts";
+import { readReading } from "./stream_reading.ts";
+import type { StreamSettings } from "./stream_settings.ts";
+import type { Servable, Turn } from "./turn.ts";
+
+export interface StreamOptions {
+  readonly args: Arguments;
+  readonly settings: StreamSettings;
+  /** Names it in refusals: queue 'name' in vhost '/'. */
+  readonly text: string;
+}
+
+/** What a stream needs of its surroundings. */
+export interface StreamServices {
+  readonly turn: Turn;
+  /** It is used, so it may hold files and buffers. Sets `warm`. */
+  warmed(stream: AnyQueue): void;
+}
+
+export class Stream implements AnyQueue, Servable {
+  readonly kind = "queue";
+  readonly name: string;
+  readonly id: number;
+  readonly durable = true;
+  readonly logged = true;
+  readonly keepsAll = true;
+  readonly autoDelete = false;
+  readonly owner = null;
+  readonly args: Arguments;
+  readonly settings: StreamSettings;
+  readonly store: StreamStore;
+  readonly turn: Turn;
+  readonly #services: StreamServices;
+  readonly boundFrom = new Set<Binding>();
+  readonly consumers: Consumer[] = [];
+  gone = false;
+  warm = false;
+  readonly #text: string;
+  readonly #readers = new Map<Consumer, StreamReader>();
+  #queued = false;
+
+  constructor(name: string, id: number, options: StreamOptions, store: StreamStore, services: StreamServices) {
+    this.name = name;
+    this.id = id;
+    this.args = options.args;
+    this.settings = options.settings;
+    this.#text = options.text;
+    this.store = store;
+    this.turn = services.turn;
+    this.#services = services;
+  }
+
+  get messageCount(): number {
+    return this.store.messageCount;
+  }
+
+  /** Hot. */
+  publish(message: Message): boolean {
+    if (this.gone) return true;
+    this.store.append(message);
+    if (!this.warm) this.#services.warmed(this);
+    if (this.consumers.length > 0) this.wake();
+    return true;
+  }
+
+  wake(): void {
+    if (this.#queued || this.gone) return;
+    this.#queued = true;
+    this.turn.serveLater(this);
+  }
+
+  serve(): boolean {
+    this.#queued = false;
+    if (this.gone) return false;
+    for (const reader of this.#readers.values()) reader.wake();
+    return false;
+  }
+
+  /** A consumer is reading. */
+  used(): void {
+    if (!this.warm) this.#services.warmed(this);
+  }
+
+  addConsumer(consumer: Consumer, where: string, request: ConsumeRequest): Source {
+    const reading = readReading(request, consumer.noAck, where);
+    const { consumers } = this;
+    if ((consumer.exclusive && consumers.length > 0) || consumers.some((other) => other.exclusive)) {
+      throw new Refusal("access-refused", `${where} in exclusive use`);
+    }
+    const reader = new StreamReader(this, consumer, reading);
+    this.#readers.set(consumer, reader);
+    consumers.push(consumer);
+    reader.wake();
+    return reader;
+  }
+
+  removeConsumer(consumer: Consumer): boolean {
+    const reader = this.#readers.get(consumer);
+    if (reader === undefined) return false;
+    this.#readers.delete(consumer);
+    this.consumers.splice(this.consumers.indexOf(consumer), 1);
+    reader.close();
+    return this.consumers.length === 0;
+  }
+
+  get getter(): MessageGetter {
+    throw new Refusal("not-implemented", `basic.get not supported by stream queues ${this.#text}`);
+  }
+
+  purge(): never {
+    throw new Refusal("not-implemented", `queue.purge not supported by stream queues ${this.#text}`);
+  }
+
+  /** Nothing ever makes it expire. */
+  renew(): void {
+    assert(!this.gone, "a stream was declared again that is gone");
+  }
+
+  end(): Consumer[] {
+    this.gone = true;
+    for (const reader of this.#readers.values()) reader.close();
+    this.#readers.clear();
+    return this.consumers.splice(0);
+  }
+
+  /** Now and then: lets go what is older or more than its limits allow. */
+  retain(nowMs: number): void {
+    this.store.retain(nowMs);
+  }
+}
