@@ -30,6 +30,7 @@ import { GroupCommit } from "./store/group_commit.ts";
 import type { MessageStore } from "./store/message_store.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
+import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
 import type { StoreEvent } from "./store/store_event.ts";
@@ -133,6 +134,8 @@ class Parts {
   #pool: SpareSegments | null = null;
   #durableFiles: SegmentFiles | null = null;
   #transientFiles: SegmentFiles = new MemoryFiles();
+  #diskHost: QueueStoreHost | null = null;
+  #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
   #alarmChecks: ReturnType<typeof setInterval> | null = null;
@@ -252,14 +255,19 @@ class Parts {
   #placeOf(queueId: number, durable: boolean): { directory: string; host: QueueStoreHost } {
     const onDisk = durable && this.#dataDir !== null;
     const directory = onDisk ? this.#dataDir!.queuePath(queueId) : join("transient", String(queueId));
-    const host: QueueStoreHost = {
-      files: onDisk ? this.#durableFiles! : this.#transientFiles,
+    if (onDisk) return { directory, host: this.#diskHost ??= this.#hostOf(this.#durableFiles!, this.#pool) };
+    return { directory, host: this.#memoryHost ??= this.#hostOf(this.#transientFiles, null) };
+  }
+
+  #hostOf(files: SegmentFiles, pool: SpareSegments | null): QueueStoreHost {
+    return {
+      files,
       commit: this.#commit,
-      pool: onDisk ? this.#pool : null,
+      pool,
+      recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
-    return { directory, host };
   }
 
   /** A durable queue's files go when its deletion is on disk: a crash in between must not leave an emptied queue. */

@@ -17,6 +17,7 @@ import type { Conn } from "../runtime/runtime.ts";
 import { type Flushable, GroupCommit } from "../store/group_commit.ts";
 import { Message } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
+import { ReadWindow } from "../store/read_window.ts";
 import {
   writeBasicAck,
   writeBasicConsume,
@@ -81,13 +82,14 @@ function setUp() {
   const commit = new WatchedCommit({ syncer: null, onFault: (fault) => assert.fail(fault) });
   const turn = new Turn(commit, (fault) => assert.fail(String(fault)));
   const files = new MemoryFiles();
+  const recoveryWindow = new ReadWindow(files, 4096);
   const vhost = new VirtualHost("/", {
     turn,
     definitions: { append: () => {} },
     openStore: (queueId) =>
       QueueStore.open(
         { queueId, directory: "" },
-        { files, commit, pool: null, now: () => 0, report: () => {} },
+        { files, commit, pool: null, recoveryWindow, now: () => 0, report: () => {} },
       ),
     openStream: () => assert.fail("no streams here"),
     destroyStore: () => {},

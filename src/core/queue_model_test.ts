@@ -7,6 +7,7 @@ import { MemoryFiles } from "../runtime/memory_file.ts";
 import { GroupCommit } from "../store/group_commit.ts";
 import { Message } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
+import { ReadWindow } from "../store/read_window.ts";
 import { putProperties } from "../wire/amqp_properties.ts";
 import { putLonglong } from "../wire/amqp_values.ts";
 import type { ArgumentValue } from "./arguments.ts";
@@ -22,7 +23,9 @@ function setUp() {
   const turn = new Turn(commit, (fault) => {
     throw fault;
   });
-  const host = { files: new MemoryFiles(), commit, pool: null, now: () => 0, report: () => {} };
+  const files = new MemoryFiles();
+  const recoveryWindow = new ReadWindow(files, 4096);
+  const host = { files, commit, pool: null, recoveryWindow, now: () => 0, report: () => {} };
   let id = 0;
   const vhost = new VirtualHost("/", {
     turn,

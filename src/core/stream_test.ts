@@ -4,6 +4,7 @@ import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import { GroupCommit } from "../store/group_commit.ts";
 import { Message } from "../store/message.ts";
+import { ReadWindow } from "../store/read_window.ts";
 import { StreamStore } from "../store/stream_store.ts";
 import { NO_LIMITS, SMALL_SEGMENTS } from "../store/stream_store_testing.ts";
 import { decodeHeader, putProperties } from "../wire/amqp_properties.ts";
@@ -20,7 +21,9 @@ const TEXT = "queue 's' in vhost '/'";
 function setUp(maxLength = Infinity) {
   const commit = new GroupCommit({ syncer: null, onFault: (fault) => assert.fail(fault) });
   const turn = new Turn(commit, (fault) => assert.fail(String(fault)));
-  const host = { files: new MemoryFiles(), commit, pool: null, now: () => 0, report: () => {} };
+  const files = new MemoryFiles();
+  const recoveryWindow = new ReadWindow(files, 4096);
+  const host = { files, commit, pool: null, recoveryWindow, now: () => 0, report: () => {} };
   const retention = { ...NO_LIMITS, maxLength };
   const store = StreamStore.open({ queueId: 1, directory: "", retention, ...SMALL_SEGMENTS }, host);
   const args = new Map([["x-queue-type", "stream"]]);

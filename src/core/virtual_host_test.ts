@@ -5,6 +5,7 @@ import { MemoryFiles } from "../runtime/memory_file.ts";
 import { GroupCommit } from "../store/group_commit.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
+import { ReadWindow } from "../store/read_window.ts";
 import { type ArgumentValue, NO_ARGUMENTS } from "./arguments.ts";
 import { DefinitionsReplay, type Entry } from "./definitions.ts";
 import type { Consumer, Queue } from "./queue.ts";
@@ -26,6 +27,7 @@ function setUp() {
     throw fault;
   });
   const files = new MemoryFiles();
+  const recoveryWindow = new ReadWindow(files, 4096);
   let id = 0;
   const vhost = new VirtualHost("/", {
     turn,
@@ -35,6 +37,7 @@ function setUp() {
         files,
         commit,
         pool: null,
+        recoveryWindow,
         now: () => 0,
         report: () => {},
       }),

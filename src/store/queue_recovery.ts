@@ -8,13 +8,11 @@ import { MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "./message.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import { RangeList } from "./range_list.ts";
-import { ReadWindow } from "./read_window.ts";
+import type { ReadWindow } from "./read_window.ts";
 import { bodyBytesAt, flagsAt, paddedBytes } from "./record.ts";
 import { type Segment, SEGMENT_FRESH, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
 import { type OpenedSegment, SegmentOpener } from "./segment_opener.ts";
-
-const READ_AHEAD_BYTES = 256 * 1024;
 
 export interface Recovered {
   readonly readyCount: number;
@@ -38,7 +36,7 @@ export class QueueRecovery {
     this.#queueId = queueId;
     this.#directory = directory;
     this.#host = host;
-    this.#window = new ReadWindow(host.files, READ_AHEAD_BYTES);
+    this.#window = host.recoveryWindow;
     this.#opener = new SegmentOpener(queueId, directory, host, this.#window);
   }
 
@@ -68,7 +66,6 @@ export class QueueRecovery {
         readyBytes += segment.bodyBytes;
       }
     }
-    this.#window.clear();
     this.#removeOrphans(logs, chain);
     // A number is not used again while any file of it may be about.
     chain.lastNumber = Math.max(0, segments.at(-1) ?? 0, logs.at(-1) ?? 0);

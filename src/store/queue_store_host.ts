@@ -1,6 +1,7 @@
 // What a queue store needs of its surroundings; broker.ts gives it.
 
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
+import type { ReadWindow } from "./read_window.ts";
 import type { StoreEvent } from "./store_event.ts";
 
 export interface QueueStoreHost {
@@ -9,6 +10,8 @@ export interface QueueStoreHost {
   readonly commit: CommitSink;
   /** Spare full-size files; null in memory. */
   readonly pool: SegmentPool | null;
+  /** What recovery reads through, one queue after the other: 50,000 windows would be gigabytes for the collector. */
+  readonly recoveryWindow: ReadWindow;
   /** Current time, milliseconds since 1970, coarse. */
   now(): number;
   /** Something that an operator must know. */

@@ -11,6 +11,7 @@ import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { Message } from "./message.ts";
 import { QueueStore, type QueueStoreHost, type QueueStoreOptions } from "./queue_store.ts";
 import type { CommitSink, SegmentPool } from "./queue_store_host.ts";
+import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./read_window.ts";
 import type { StoreEvent } from "./store_event.ts";
 
 export class ManualCommit implements CommitSink {
@@ -123,12 +124,14 @@ export class TestHost implements QueueStoreHost {
   readonly files: TrackedFiles;
   readonly commit: ManualCommit = new ManualCommit();
   pool: SegmentPool | null = null;
+  readonly recoveryWindow: ReadWindow;
   readonly events: StoreEvent[] = [];
   readonly directory: string;
   nowMs = 1_800_000_000_000;
 
   constructor(files: SegmentFiles) {
     this.files = new TrackedFiles(files);
+    this.recoveryWindow = new ReadWindow(this.files, RECOVERY_AHEAD_BYTES);
     this.directory = mkdtempSync(join(tmpdir(), "leveret-store-"));
   }
 

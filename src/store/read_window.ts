@@ -5,6 +5,8 @@ import type { SegmentFiles } from "../runtime/runtime.ts";
 import { NO_RECORDS, paddedBytes, RECORD_HEADER_BYTES, RecordBuffer, recordBytesAt, recordIntact } from "./record.ts";
 import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 
+/** Read ahead at most where a whole segment is read front to back, bytes. */
+export const RECOVERY_AHEAD_BYTES = 256 * 1024;
 /** Read when nothing tells that more will be wanted, bytes. */
 const FIRST_BYTES = 4 * 1024;
 

@@ -4,14 +4,12 @@
 
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
-import { ReadWindow } from "./read_window.ts";
+import type { ReadWindow } from "./read_window.ts";
 import { paddedBytes, RECORD_HEADER_BYTES, recordBytesAt, timestampAt } from "./record.ts";
 import { type Segment, SEGMENT_FRESH, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
 import { type OpenedSegment, SegmentOpener } from "./segment_opener.ts";
 import type { StreamIndex } from "./stream_index.ts";
-
-const READ_AHEAD_BYTES = 256 * 1024;
 
 interface Content {
   readonly count: number;
@@ -26,7 +24,7 @@ export class StreamRecovery {
 
   constructor(queueId: number, directory: QueueDirectory, host: QueueStoreHost) {
     this.#directory = directory;
-    this.#window = new ReadWindow(host.files, READ_AHEAD_BYTES);
+    this.#window = host.recoveryWindow;
     this.#opener = new SegmentOpener(queueId, directory, host, this.#window);
   }
 
@@ -41,7 +39,6 @@ export class StreamRecovery {
       current = opened;
     }
     if (current !== null) this.#add(current, null, chain, index);
-    this.#window.clear();
     chain.lastNumber = segments.at(-1) ?? 0;
   }
 
