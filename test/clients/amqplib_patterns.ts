@@ -8,6 +8,7 @@ import {
   documentHeaders,
   DOCUMENTS,
   expectedDeaths,
+  expectedEntries,
   failures,
   FAILURES_MAX,
   NEWS,
@@ -19,6 +20,10 @@ import {
   retryQueues,
   shownDeaths,
   SMALL_QUEUE,
+  STREAM,
+  STREAM_LENGTH,
+  STREAM_PREFETCH,
+  STREAM_READERS,
   TASKS,
   TASKS_DONE,
   TOPICS,
@@ -187,5 +192,28 @@ export const amqplibPatterns: Patterns = {
     }
     assert.deepEqual(refused, OVERFLOW.refused);
     assert.deepEqual(await takeAll(channel, queue), OVERFLOW.kept);
+  },
+
+  async "a stream is read again from its start, from an offset and from its end"(uri, prefix) {
+    await using client = await AmqplibClient.connect(uri);
+    const publisher = await client.confirmChannel();
+    const { queue } = await publisher.assertQueue(`${prefix} log`, { arguments: STREAM });
+    for (let index = 0; index < STREAM_LENGTH; index++) publisher.sendToQueue(queue, Buffer.from(`${index}`));
+    await publisher.waitForConfirms();
+    for (const { start, expected } of STREAM_READERS) {
+      const reader = await client.channel();
+      await reader.prefetch(STREAM_PREFETCH);
+      const { inbox } = await consume(reader, queue, { arguments: { "x-stream-offset": start } });
+      if (start === "next") publisher.sendToQueue(queue, Buffer.from(`${STREAM_LENGTH}`));
+      const entries: unknown[] = [];
+      while (entries.length < expected.length) {
+        const entry = await inbox.next(`entry ${entries.length} from ${start}`);
+        entries.push([entry.properties.headers?.["x-stream-offset"], shown(entry)]);
+        reader.ack(entry);
+      }
+      assert.deepEqual(entries, expectedEntries(expected));
+      await reader.close();
+    }
+    await publisher.deleteQueue(queue);
   },
 };

@@ -8,6 +8,7 @@ import {
   documentHeaders,
   DOCUMENTS,
   expectedDeaths,
+  expectedEntries,
   failures,
   FAILURES_MAX,
   NEWS,
@@ -19,6 +20,10 @@ import {
   retryQueues,
   shownDeaths,
   SMALL_QUEUE,
+  STREAM,
+  STREAM_LENGTH,
+  STREAM_PREFETCH,
+  STREAM_READERS,
   TASKS,
   TASKS_DONE,
   TOPICS,
@@ -193,6 +198,23 @@ export const cloudamqpPatterns: Patterns = {
     }
     assert.deepEqual(refused, OVERFLOW.refused);
     assert.deepEqual(await takeAll(queue), OVERFLOW.kept);
+  },
+
+  async "a stream is read again from its start, from an offset and from its end"(uri, prefix) {
+    await using held = await open(uri);
+    const queue = await held.session.queue(`${prefix} log`, { durable: true, arguments: STREAM });
+    for (let index = 0; index < STREAM_LENGTH; index++) await queue.publish(`${index}`);
+    for (const { start, expected } of STREAM_READERS) {
+      const inbox = new Inbox<unknown>();
+      const params = { prefetch: STREAM_PREFETCH, args: { "x-stream-offset": start } };
+      const subscription = await queue.subscribe(params, (entry) => {
+        inbox.push([entry.properties.headers?.["x-stream-offset"], shown(entry)]);
+      });
+      if (start === "next") await queue.publish(`${STREAM_LENGTH}`);
+      assert.deepEqual(await inbox.take(expected.length, `entry from ${start}`), expectedEntries(expected));
+      await subscription.cancel();
+    }
+    await queue.delete();
   },
 
   async [TRANSACTIONS](uri) {

@@ -9,6 +9,7 @@ export const PATTERNS = [
   "the more urgent comes first",
   "headers lead to those who asked for them",
   "a full queue refuses with a nack",
+  "a stream is read again from its start, from an offset and from its end",
 ] as const;
 
 /** One more; amqplib alone has no calls for it. */
@@ -59,6 +60,22 @@ export const PRIORITIES = {
 export const SMALL_QUEUE = { "x-max-length": 2, "x-overflow": "reject-publish" } as const;
 /** To be published in this order, `null` standing for one that is taken out. */
 export const OVERFLOW = { published: ["a", "b", "c", null, "d", "e"], refused: ["c", "e"], kept: ["b", "d"] } as const;
+
+export const STREAM = { "x-queue-type": "stream" } as const;
+export const STREAM_LENGTH = 50;
+/** Fewer than there are to read: acknowledgements bring the rest. */
+export const STREAM_PREFETCH = 10;
+/** Where readers begin, and the offsets they see; the last of them waits for one that is published then. */
+export const STREAM_READERS: readonly { start: string | number; expected: readonly number[] }[] = [
+  { start: "first", expected: Array.from({ length: STREAM_LENGTH }, (_, index) => index) },
+  { start: 40, expected: [40, 41, 42, 43, 44, 45, 46, 47, 48, 49] },
+  { start: "next", expected: [STREAM_LENGTH] },
+];
+
+/** Offset and body; a body tells the offset it should have. */
+export function expectedEntries(offsets: readonly number[]): unknown[] {
+  return offsets.map((offset) => [offset, `${offset}`]);
+}
 
 /** Two queues: what is rejected in the first comes back to it after a while in the second. */
 export function retryQueues(prefix: string): [Queue, Queue] {

@@ -8,6 +8,7 @@ import {
   documentHeaders,
   DOCUMENTS,
   expectedDeaths,
+  expectedEntries,
   failures,
   FAILURES_MAX,
   NEWS,
@@ -19,6 +20,10 @@ import {
   retryQueues,
   shownDeaths,
   SMALL_QUEUE,
+  STREAM,
+  STREAM_LENGTH,
+  STREAM_PREFETCH,
+  STREAM_READERS,
   TASKS,
   TASKS_DONE,
   TOPICS,
@@ -215,6 +220,28 @@ export const rabbitmqPatterns: Patterns = {
     assert.deepEqual(refused, OVERFLOW.refused);
     for (const text of OVERFLOW.kept) assert.equal((await rabbit.basicGet({ queue, noAck: true }))?.body, text);
     await publisher.close();
+  },
+
+  async "a stream is read again from its start, from an offset and from its end"(uri, prefix) {
+    using rabbit = new Rabbit(uri);
+    const queue = `${prefix} log`;
+    const queueOptions = { queue, durable: true, arguments: STREAM };
+    const publisher = rabbit.createPublisher({ confirm: true, queues: [queueOptions] });
+    for (let index = 0; index < STREAM_LENGTH; index++) await publisher.send(queue, `${index}`);
+    for (const { start, expected } of STREAM_READERS) {
+      const inbox = new Inbox<unknown>();
+      const options = { queue, queueOptions, qos: { prefetchCount: STREAM_PREFETCH } };
+      const consumer = await rabbit.started(
+        rabbit.createConsumer({ ...options, arguments: { "x-stream-offset": start } }, (entry) => {
+          inbox.push([entry.headers?.["x-stream-offset"], shown(entry)]);
+        }),
+      );
+      if (start === "next") await publisher.send(queue, `${STREAM_LENGTH}`);
+      assert.deepEqual(await inbox.take(expected.length, `entry from ${start}`), expectedEntries(expected));
+      await consumer.close();
+    }
+    await publisher.close();
+    await rabbit.queueDelete(queue);
   },
 
   async [TRANSACTIONS](uri) {

@@ -16,6 +16,7 @@ const (
 	replyTo  = "amq.rabbitmq.reply-to"
 	requests = 5
 	tasks    = 6
+	entries  = 50
 )
 
 func patterns(o *options) {
@@ -33,6 +34,7 @@ func patterns(o *options) {
 		{"the more urgent comes first", priorities},
 		{"headers lead to those who asked for them", documents},
 		{"a full queue refuses with a nack", overflow},
+		{"a stream is read again from its start, from an offset and from its end", stream},
 		{"a transaction is committed or rolled back as a whole", transactions},
 	} {
 		pattern.run(o, connection)

@@ -81,6 +81,42 @@ func overflow(_ *options, connection *amqp.Connection) {
 	check(channel.Close(), "close")
 }
 
+func stream(o *options, connection *amqp.Connection) {
+	channel := open(connection)
+	queue := declare(channel, o.queue+" log", amqp.Table{"x-queue-type": "stream"})
+	check(channel.Confirm(false), "confirm.select")
+	write := func(index int) {
+		confirmation, err := channel.PublishWithDeferredConfirm("", queue, true, false, body(strconv.Itoa(index)))
+		check(err, "publish")
+		expectEqual(confirmation.Wait(), true, "confirm")
+	}
+	for index := 0; index < entries; index++ {
+		write(index)
+	}
+	for _, reading := range []struct {
+		start       any
+		offset, end int
+	}{{"first", 0, entries}, {40, 40, entries}, {"next", entries, entries + 1}} {
+		reader := open(connection)
+		check(reader.Qos(10, 0, false), "qos")
+		arriving, err := reader.Consume(queue, "", false, false, false, false, amqp.Table{"x-stream-offset": reading.start})
+		check(err, "consume")
+		if reading.start == "next" {
+			write(entries)
+		}
+		for offset := reading.offset; offset < reading.end; offset++ {
+			entry := next(arriving, fmt.Sprintf("entry %d from %v", offset, reading.start))
+			expectEqual(entry.Headers["x-stream-offset"], int64(offset), "offset")
+			expectEqual(string(entry.Body), strconv.Itoa(offset), "entry")
+			check(entry.Ack(false), "ack")
+		}
+		check(reader.Close(), "close")
+	}
+	_, err := channel.QueueDelete(queue, false, false, false)
+	check(err, "delete")
+	check(channel.Close(), "close")
+}
+
 func transactions(_ *options, connection *amqp.Connection) {
 	channel, witness := open(connection), open(connection)
 	queue := temporaryQueue(channel)

@@ -13,12 +13,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicReference;
 
 final class Patterns {
   private static final String REPLY_TO = "amq.rabbitmq.reply-to";
   private static final int REQUESTS = 5;
   private static final int TASKS = 6;
+  private static final int ENTRIES = 50;
 
   static void run(Main options) throws Exception {
     Connection connection = options.factory().newConnection();
@@ -30,6 +32,8 @@ final class Patterns {
     Core.pass("the more urgent comes first", Patterns::priorities, options, connection);
     Core.pass("headers lead to those who asked for them", Patterns::headers, options, connection);
     Core.pass("a full queue refuses with a nack", Patterns::overflow, options, connection);
+    Core.pass("a stream is read again from its start, from an offset and from its end", Patterns::stream, options,
+        connection);
     Core.pass("a transaction is committed or rolled back as a whole", Patterns::transactions, options, connection);
     connection.close();
   }
@@ -227,6 +231,34 @@ final class Patterns {
     }
     Main.expectEqual(refused, List.of("c", "e"), "refused messages");
     Main.expectEqual(routed(channel, queue), List.of("b", "d"), "accepted messages");
+    channel.close();
+  }
+
+  private static void stream(Main options, Connection connection) throws Exception {
+    String queue = options.queue + " log";
+    Channel channel = connection.createChannel();
+    channel.confirmSelect();
+    channel.queueDeclare(queue, true, false, false, Map.of("x-queue-type", "stream"));
+    for (int index = 0; index < ENTRIES; index++) publish(channel, "", queue, Integer.toString(index));
+    channel.waitForConfirmsOrDie(Core.ANSWER_TIMEOUT_MS);
+    for (Object start : List.of("first", 40, "next")) {
+      Channel reader = connection.createChannel();
+      reader.basicQos(10);
+      BlockingQueue<Delivery> arriving = new LinkedBlockingQueue<>();
+      Map<String, Object> arguments = Map.of("x-stream-offset", start);
+      reader.basicConsume(queue, false, arguments, (tag, entry) -> arriving.add(entry), tag -> {});
+      boolean waits = start.equals("next");
+      if (waits) publish(channel, "", queue, Integer.toString(ENTRIES));
+      long end = waits ? ENTRIES + 1 : ENTRIES;
+      for (long offset = waits ? ENTRIES : start.equals("first") ? 0 : 40; offset < end; offset++) {
+        Delivery entry = Core.next(arriving, "entry " + offset + " from " + start);
+        Main.expectEqual(entry.getProperties().getHeaders().get("x-stream-offset"), offset, "offset");
+        Main.expectEqual(new String(entry.getBody()), Long.toString(offset), "entry");
+        reader.basicAck(entry.getEnvelope().getDeliveryTag(), false);
+      }
+      reader.close();
+    }
+    channel.queueDelete(queue);
     channel.close();
   }
 

@@ -13,6 +13,7 @@ from options import expect, expect_equal, report
 REPLY_TO = "amq.rabbitmq.reply-to"
 REQUESTS = 5
 TASKS = 6
+ENTRIES = 50
 
 
 def connect(options):
@@ -210,6 +211,33 @@ def overflow(_options, connection):
     channel.close()
 
 
+def stream(options, connection):
+    queue = options.queue + " log"
+    channel = connection.channel()
+    channel.confirm_delivery()
+    channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "stream"})
+    for index in range(ENTRIES):
+        channel.basic_publish("", queue, str(index))
+    for start, end in (("first", ENTRIES), (40, ENTRIES), ("next", ENTRIES + 1)):
+        reader = connection.channel()
+        reader.basic_qos(prefetch_count=10)
+        found = []
+
+        def keep(reading, method, properties, body):
+            found.append((properties.headers["x-stream-offset"], body.decode()))
+            reading.basic_ack(method.delivery_tag)
+
+        reader.basic_consume(queue, keep, arguments={"x-stream-offset": start})
+        if start == "next":
+            channel.basic_publish("", queue, str(ENTRIES))
+        first = {"first": 0, "next": ENTRIES}.get(start, start)
+        until(connection, lambda: len(found) >= end - first, f"entries from {start}")
+        expect_equal(found, [(index, str(index)) for index in range(first, end)], f"entries from {start}")
+        reader.close()
+    channel.queue_delete(queue)
+    channel.close()
+
+
 def transactions(_options, connection):
     channel, witness = connection.channel(), connection.channel()
     queue = temporary_queue(channel)
@@ -237,6 +265,7 @@ PATTERNS = (
     ("the more urgent comes first", priorities),
     ("headers lead to those who asked for them", headers),
     ("a full queue refuses with a nack", overflow),
+    ("a stream is read again from its start, from an offset and from its end", stream),
     ("a transaction is committed or rolled back as a whole", transactions),
 )
 
