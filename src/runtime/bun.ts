@@ -15,14 +15,23 @@ import type { Address, Conn, ConnHandler, FileLock, Listener, Runtime, SegmentFi
 import { createSyncer } from "./syncer.ts";
 
 type Socket = Bun.Socket<BunConn>;
-/** What an owner gets at a time; the rest follows when the other sockets had their turn. */
+/** What an owner gets at a time when others send, too; the rest follows when those had their turn. */
 const TURN_BYTES_MAX = 64 * 1024;
+/** What it gets at a time when nobody else does. */
+const PIECE_BYTES_MAX = 256 * 1024;
+
+/** Which connections send at present. */
+class Traffic {
+  /** The one that bytes came from last. */
+  last: BunConn | null = null;
+}
 
 type Accept = (conn: Conn) => ConnHandler;
 
 export class BunRuntime implements Runtime {
   readonly name = "bun";
   readonly #pool = new BufferPool();
+  readonly #traffic = new Traffic();
   readonly #libc: Libc | null = openLibc();
 
   async listen(address: Address, accept: Accept): Promise<Listener> {
@@ -31,7 +40,7 @@ export class BunRuntime implements Runtime {
         hostname: await resolveHost(address.host),
         port: address.port,
         allowHalfOpen: true,
-        socket: socketHandler(this.#pool, accept, true),
+        socket: socketHandler(this.#pool, this.#traffic, accept, true),
       });
       return {
         address: { host: listener.hostname, port: listener.port },
@@ -52,7 +61,7 @@ export class BunRuntime implements Runtime {
         hostname: address.host,
         port: address.port,
         allowHalfOpen: true,
-        socket: socketHandler(this.#pool, handler, false),
+        socket: socketHandler(this.#pool, this.#traffic, handler, false),
         data: undefined as unknown as BunConn,
       });
       return socket.data;
@@ -80,12 +89,17 @@ export class BunRuntime implements Runtime {
 }
 
 /** One set of functions for all connections of a listener (`accepts`) or a dialled one; a connection hangs on its socket. */
-function socketHandler(pool: BufferPool, accept: Accept, accepts: boolean): Bun.SocketHandler<BunConn> {
+function socketHandler(
+  pool: BufferPool,
+  traffic: Traffic,
+  accept: Accept,
+  accepts: boolean,
+): Bun.SocketHandler<BunConn> {
   const handler: Bun.SocketHandler<BunConn, "uint8array"> = {
     binaryType: "uint8array",
     open(socket) {
       socket.setNoDelay(true);
-      socket.data = new BunConn(socket, pool);
+      socket.data = new BunConn(socket, pool, traffic);
       // A peer that was gone before its addresses could be asked for is nobody to be accepted.
       if (accepts && socket.remoteAddress === undefined) socket.data.abort();
       else socket.data.opened(accept);
@@ -117,6 +131,7 @@ class BunConn implements Conn {
   readonly local: Address;
   readonly out: OutBuffer;
   readonly socket: Socket;
+  readonly traffic: Traffic;
   handler: ConnHandler | null = null;
   /** The kernel took less than it was given: nothing is written before `drained`. */
   blocked = false;
@@ -139,11 +154,12 @@ class BunConn implements Conn {
     if (this.rest !== null && !this.paused && !this.closing) this.#handPiece(this.rest);
   };
 
-  constructor(socket: Socket, pool: BufferPool) {
+  constructor(socket: Socket, pool: BufferPool, traffic: Traffic) {
     this.remote = { host: socket.remoteAddress, port: socket.remotePort };
     this.local = { host: socket.localAddress, port: socket.localPort };
     this.out = new OutBuffer(pool);
     this.socket = socket;
+    this.traffic = traffic;
   }
 
   get pending(): number {
@@ -197,12 +213,26 @@ class BunConn implements Conn {
   /** Hot. */
   received(chunk: Uint8Array): void {
     if (this.closing) return;
+    const alone = this.traffic.last === this;
+    this.traffic.last = this;
     if (this.rest !== null) this.rest = joined(this.rest, chunk);
     else if (chunk.length <= TURN_BYTES_MAX) this.#hand(chunk);
+    else if (alone) this.#handAll(chunk);
     else {
       // Bun reads a busy socket ten times in a row otherwise, and the others wait.
       this.socket.pause();
       this.#handPiece(chunk);
+    }
+  }
+
+  /** Nobody else is waiting. */
+  #handAll(chunk: Uint8Array): void {
+    for (let at = 0; at < chunk.length && !this.closing; at += PIECE_BYTES_MAX) {
+      if (this.paused) {
+        this.rest = chunk.subarray(at);
+        return;
+      }
+      this.#hand(chunk.subarray(at, at + PIECE_BYTES_MAX));
     }
   }
 
@@ -262,6 +292,7 @@ class BunConn implements Conn {
   /** From Bun's close callback, which may run within a call of ours: hence the microtask. */
   gone(error: Error | null): void {
     if (this.closed) return;
+    if (this.traffic.last === this) this.traffic.last = null;
     this.closed = true;
     this.closing = true;
     this.blocked = false;
