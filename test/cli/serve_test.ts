@@ -316,6 +316,22 @@ for (const target of testTargets()) {
       assert.ok(!leveret.program.stderr.includes("p#;=ss"));
     });
 
+    test("while the disk is short publishers wait and are told, and others go on (behaviours 46)", async () => {
+      const words = ["serve", "--port", "0", "--data-dir", temporaryDirectory()];
+      await using leveret = start(words, { LEVERET_FREE_DISK_MIN: "1000000 GiB" });
+      const uri = await leveret.uri();
+      const { connection } = await connect(uri);
+      const blocked = new Promise<string>((resolve) => connection.on("blocked", resolve));
+      const channel = await connection.createConfirmChannel();
+      channel.on("error", () => {});
+      let confirmed = false;
+      channel.publish("amq.fanout", "", Buffer.from("held"), {}, () => confirmed = true);
+      assert.equal(await within("connection.blocked", blocked), "low on disk");
+      await withChannel(uri, (other) => other.checkExchange("amq.fanout"));
+      assert.ok(!confirmed);
+      await leveret.stop();
+    });
+
     test("a directory that is not there is made, and nobody else may look into it", async () => {
       const parent = join(temporaryDirectory(), "deep");
       mkdirSync(parent);
