@@ -8,7 +8,7 @@ import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { typeName } from "./rare_properties.ts";
-import { routeTexts } from "./route.ts";
+import { routeTexts } from "../core/message_route.ts";
 import { generatedName, handleExchange, handleQueue, type TopologyMethod, usableQueue } from "./topology.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import {

@@ -29,7 +29,7 @@ import { AmqpError } from "./errors.ts";
 import { NO_CONSUMERS, NO_ROUTE, Publisher, type PublisherHost } from "./publisher.ts";
 import { readRareProperties, type Rewrite, type Sender } from "./rare_properties.ts";
 import { Replies, type WriteReply } from "./replies.ts";
-import { routeTexts } from "./route.ts";
+import { routeTexts } from "../core/message_route.ts";
 import { Transaction } from "./transaction.ts";
 
 export class Channel implements PublisherHost, Sender {

@@ -4,10 +4,9 @@
 
 import { randomBytes } from "node:crypto";
 import { DIRECT_REPLY_PENDING_BYTES_MAX } from "../limits.ts";
-import type { Message } from "../store/message.ts";
+import { copyOfMessage, type Message } from "../store/message.ts";
 import type { Channel } from "./channel.ts";
 import { shortString, writeDelivery } from "./consumer.ts";
-import { copyOfMessage } from "./transaction.ts";
 
 export const DIRECT_REPLY_TO = "amq.rabbitmq.reply-to";
 const PREFIX = `${DIRECT_REPLY_TO}.`;

@@ -1,8 +1,7 @@
 // What a channel in transaction mode (class tx) has done since its last commit or rollback: messages that nobody sees
 // yet, and settlements that have not happened yet. Bounded: what it holds counts as unfinished work of its connection.
 
-import { copyBytes } from "../lib/out_buffer.ts";
-import { Message } from "../store/message.ts";
+import { copyOfMessage, type Message } from "../store/message.ts";
 import type { Delivery } from "./unacked.ts";
 
 /** What one more message or settlement costs beside its bytes: objects, roughly. */
@@ -76,23 +75,4 @@ export class Transaction {
     this.#bytes += bytes;
     this.#hold(bytes);
   }
-}
-
-/** A message of its own: what the original refers to goes with its chunk. */
-export function copyOfMessage(message: Message): Message {
-  const { routeBytes, headerBytes, bodyBytes } = message;
-  const bytes = new Uint8Array(routeBytes + headerBytes + bodyBytes);
-  copyBytes(message.route, message.routeAt, bytes, 0, routeBytes);
-  copyBytes(message.header, message.headerAt, bytes, routeBytes, headerBytes);
-  copyBytes(message.body, message.bodyAt, bytes, routeBytes + headerBytes, bodyBytes);
-  const copy = new Message();
-  copy.flags = message.flags;
-  copy.timestampMs = message.timestampMs;
-  copy.route = copy.header = copy.body = bytes;
-  copy.headerAt = routeBytes;
-  copy.bodyAt = routeBytes + headerBytes;
-  copy.routeBytes = routeBytes;
-  copy.headerBytes = headerBytes;
-  copy.bodyBytes = bodyBytes;
-  return copy;
 }

@@ -3,11 +3,12 @@
 // dead-letter to each other cost no stack. A message that is to survive is settled where it came from only when it is
 // on disk where it goes: a crash in between may double it, never lose it.
 
-import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
+import { copyOfMessage, Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { Properties } from "../wire/amqp_properties.ts";
 import { changedHeader } from "./changed_header.ts";
 import type { Route } from "./exchanges/router.ts";
+import { routeTexts } from "./message_route.ts";
 import type { Queue } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
 import type { Timers } from "./timers.ts";
@@ -60,7 +61,7 @@ export class DeadLetters implements Servable {
 
   /** A message that the queue has no room for; valid only during the call. */
   takeRefused(queue: Queue, message: Message): void {
-    const refused = copyOf(message);
+    const refused = copyOfMessage(message);
     this.#add({ queue, reason: "maxlen", position: 0, recordBytes: 0, bodyBytes: message.bodyBytes, refused });
   }
 
@@ -153,7 +154,7 @@ export class DeadLetters implements Servable {
   /** Sends on what can be sent on; true when a queue that survives a restart has it. */
   #bury({ queue, reason }: Letter, source: Message): boolean {
     const { deadLetterExchange, deadLetterRoutingKey } = queue.settings;
-    const [exchange, routingKey] = routeOf(source);
+    const [exchange, routingKey] = routeTexts(source);
     const timeMs = Date.now();
     let headers: NonNullable<Properties["headers"]> = new Map();
     let ownKeys: string[] = [];
@@ -201,16 +202,6 @@ function copiesOf(headers: NonNullable<Properties["headers"]>): string[] {
   return (value as { value: unknown }[]).map((item) => item.value).filter((key) => typeof key === "string");
 }
 
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-function routeOf({ route, routeAt, routeBytes }: Message): [exchange: string, routingKey: string] {
-  const exchangeEnd = routeAt + 1 + route[routeAt]!;
-  return [
-    decoder.decode(route.subarray(routeAt + 1, exchangeEnd)),
-    decoder.decode(route.subarray(exchangeEnd + 1, routeAt + routeBytes)),
-  ];
-}
-
 function encodeRoute(exchange: string, routingKey: string): Uint8Array {
   const encoder = new TextEncoder();
   const [first, second] = [encoder.encode(exchange).subarray(0, 255), encoder.encode(routingKey).subarray(0, 255)];
@@ -220,17 +211,4 @@ function encodeRoute(exchange: string, routingKey: string): Uint8Array {
   bytes[1 + first.length] = second.length;
   bytes.set(second, 2 + first.length);
   return bytes;
-}
-
-function copyOf(source: Message): Message {
-  const message = new Message();
-  message.timestampMs = source.timestampMs;
-  message.flags = source.flags;
-  message.route = source.route.slice(source.routeAt, source.routeAt + source.routeBytes);
-  message.routeBytes = source.routeBytes;
-  message.header = source.header.slice(source.headerAt, source.headerAt + source.headerBytes);
-  message.headerBytes = source.headerBytes;
-  message.body = source.body.slice(source.bodyAt, source.bodyAt + source.bodyBytes);
-  message.bodyBytes = source.bodyBytes;
-  return message;
 }

@@ -66,17 +66,6 @@ export interface Definitions {
   close(): void;
 }
 
-/** The definitions of a broker in memory: nothing is kept. */
-export class NoDefinitionsLog implements Definitions {
-  readonly entryCount = 0;
-
-  append(_entry: DefinitionsEntry): void {}
-
-  compact(_entries: Iterable<DefinitionsEntry>): void {}
-
-  close(): void {}
-}
-
 export class DefinitionsLog implements Definitions {
   readonly #path: string;
   readonly #commit: DefinitionsCommit;

@@ -1,6 +1,8 @@
 // A message as the broker passes it on: three runs of bytes in somebody else's buffers, never decoded on the way.
 // One object is filled again and again; what it refers to is valid only during the call it is passed to.
 
+import { copyBytes } from "../lib/out_buffer.ts";
+
 const EMPTY = new Uint8Array(0);
 
 /** The bits of `flags`, as stored in a record. */
@@ -28,4 +30,23 @@ export class Message {
   position = 0;
   recordBytes = 0;
   redelivered = false;
+}
+
+/** A message of its own: what the original refers to goes with its chunk. */
+export function copyOfMessage(message: Message): Message {
+  const { routeBytes, headerBytes, bodyBytes } = message;
+  const bytes = new Uint8Array(routeBytes + headerBytes + bodyBytes);
+  copyBytes(message.route, message.routeAt, bytes, 0, routeBytes);
+  copyBytes(message.header, message.headerAt, bytes, routeBytes, headerBytes);
+  copyBytes(message.body, message.bodyAt, bytes, routeBytes + headerBytes, bodyBytes);
+  const copy = new Message();
+  copy.flags = message.flags;
+  copy.timestampMs = message.timestampMs;
+  copy.route = copy.header = copy.body = bytes;
+  copy.headerAt = routeBytes;
+  copy.bodyAt = routeBytes + headerBytes;
+  copy.routeBytes = routeBytes;
+  copy.headerBytes = headerBytes;
+  copy.bodyBytes = bodyBytes;
+  return copy;
 }
