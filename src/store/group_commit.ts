@@ -7,7 +7,6 @@
 //
 // One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done.
 
-import { clearTimeout, setTimeout } from "node:timers";
 import type { Syncer } from "../runtime/runtime.ts";
 import type { CommitSink } from "./queue_store_host.ts";
 
