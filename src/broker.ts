@@ -1,6 +1,5 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -22,6 +21,7 @@ import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
+import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
@@ -64,13 +64,18 @@ export interface Listening {
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
   readonly #onFault: (fault: unknown) => void;
+  readonly #runtime: Runtime | null;
   #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
-  /** Whatever `config` does not give has its default; throws a ConfigFault for a bad value. */
-  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}) {
+  /**
+   * Whatever `config` does not give has its default; throws a ConfigFault for a bad value. `runtime`: another one than
+   * that which runs us, for tests.
+   */
+  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
     this.#config = completeConfig(config);
+    this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
@@ -107,7 +112,7 @@ export class Broker {
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.#config, await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -165,7 +170,7 @@ class Parts {
     this.#timers = new Timers(this.#turn, onFault);
     const current = () => this.#config;
     this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(config.dataDir),
+      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
       get freeDiskBytesMin() {
         return current().freeDiskBytesMin;
       },
@@ -200,6 +205,7 @@ class Parts {
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
     const files = this.#durableFiles = this.#chooseFiles();
+    const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
       directory: dataDir.sparePath,
       segmentBytes: this.#config.segmentBytes,
@@ -207,10 +213,11 @@ class Parts {
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
     });
     const spillPath = join(dataDir.path, "transient");
-    rmSync(spillPath, { recursive: true, force: true });
-    mkdirSync(spillPath, { mode: 0o700 });
+    disk.removeTree(spillPath);
+    disk.makeDirectory(spillPath);
     this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
     this.#definitions = DefinitionsLog.open(
+      disk,
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
@@ -391,10 +398,9 @@ function defined<T extends object>(values: T): T {
 }
 
 /** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(path: string): number | null {
+function freeBytes(disk: Disk, path: string): number | null {
   try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
+    return disk.freeBytes(path);
   } catch {
     return null;
   }
