@@ -1,13 +1,12 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
-import type { AmqpServices, Log } from "./amqp/services.ts";
+import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
@@ -19,6 +18,8 @@ import { Management } from "./core/management/management.ts";
 import { Realm } from "./core/realm.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
+import { loadDefinitions } from "./load_definitions.ts";
+import { textLog } from "./text_log.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
@@ -121,7 +122,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
-      await parts.loadDefinitions();
+      await loadDefinitions(parts.management, this.#config.loadDefinitions);
       await parts.listen();
       this.#parts = parts;
     } catch (error) {
@@ -351,12 +352,6 @@ class Parts {
     this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
 
-  /** Of `load_definitions`: users that are there already stay as they are. */
-  async loadDefinitions(): Promise<void> {
-    const path = this.#config.loadDefinitions;
-    if (path !== "") await this.management.importDefinitions(readDefinitions(path), { keepUsers: true });
-  }
-
   #whenDurable(): Promise<void> {
     return new Promise((resolve) => {
       this.#commit.wait({ seal: () => {}, durable: resolve });
@@ -419,23 +414,4 @@ function freeBytes(disk: Disk, path: string): number | null {
   } catch {
     return null;
   }
-}
-
-/** A definitions file as JSON. */
-function readDefinitions(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
-  } catch (error) {
-    throw new Error(`load_definitions: ${path}: ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** A logger for finished texts: braces in what a client calls itself mean nothing. */
-function textLog(logger: Logger): Log {
-  return {
-    debug: (text) => logger.debug("{text}", { text }),
-    info: (text) => logger.info("{text}", { text }),
-    warn: (text) => logger.warn("{text}", { text }),
-    error: (text) => logger.error("{text}", { text }),
-  };
 }

@@ -81,11 +81,6 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     return this.#opened?.session.user.name ?? "";
   }
 
-  /** What the handshake found out; null before its end. */
-  get opened(): Opened | null {
-    return this.#opened;
-  }
-
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
     return addressText(this.conn.remote.host, this.conn.remote.port);

@@ -9,7 +9,6 @@ import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Consumer, Owner } from "./consumer.ts";
 import { ConsumerRota } from "./consumer_rota.ts";
-import type { DeadLetters } from "./dead_letters.ts";
 import type { Deduplication } from "./deduplication.ts";
 import { DeliveryCounts } from "./delivery_counts.ts";
 import type { Binding } from "./exchange.ts";
@@ -18,9 +17,9 @@ import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
+import type { QueueServices } from "./queue_services.ts";
 import { QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
-import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
 
@@ -47,17 +46,6 @@ export interface QueueOptions {
   readonly settings: QueueSettings;
   readonly policy: EffectivePolicy | null;
   readonly deduplication: Deduplication | null;
-}
-
-/** What a queue needs of its surroundings. */
-export interface QueueServices {
-  readonly turn: Turn;
-  readonly timers: Timers;
-  readonly deadLetters: DeadLetters;
-  /** It is used, so it may hold files and buffers. Sets `warm`. */
-  warmed(queue: AnyQueue): void;
-  /** Nobody has used the queue for as long as x-expires allows. */
-  expired(queue: Queue): void;
 }
 
 export class Queue implements AnyQueue, MessageGetter, Servable {
