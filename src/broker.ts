@@ -24,16 +24,18 @@ import { currentRuntime } from "./runtime/current.ts";
 import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
@@ -92,6 +94,11 @@ export class Broker {
     return this.#parts?.alarms ?? null;
   }
 
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
@@ -121,6 +128,7 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  readonly damage: DamageList = new DamageList();
   readonly #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -132,8 +140,6 @@ class Parts {
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
   /** Entries that are being played back are not written again. */
   #replaying = false;
   #pool: SpareSegments | null = null;
@@ -165,12 +171,14 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
+    this.#settleOrphans(replay);
     const vhost = this.#createVhost(DEFAULT_VHOST);
     this.#replaying = true;
-    const ids = replay.restore(vhost);
+    const loose = replay.restore(vhost);
     this.#replaying = false;
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -194,10 +202,7 @@ class Parts {
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
   }
 
@@ -284,19 +289,24 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
+  #reportEvent(event: StoreEvent): void {
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
+  /** Before a queue is opened: its messages may have been put aside, and ids in use must not be given again. */
+  #settleOrphans(replay: DefinitionsReplay): void {
+    this.#queueIdMax = replay.queueIdMax;
     const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
+    if (dataDir === null) return;
+    this.#queueIdMax = Math.max(this.#queueIdMax, ...dataDir.queueIds().slice(-1), ...dataDir.orphanIds().slice(-1));
+    for (const path of dataDir.foreignPaths()) {
+      this.#reportEvent({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
     }
+    settleOrphans(this.#runtime.disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   async listen(): Promise<void> {

@@ -23,20 +23,20 @@ export function isTornHeader(bytes: Uint8Array): boolean {
   return bytes.every((byte, index) => byte === header[index]);
 }
 
-/** Throws a StoreFault unless the file is a definitions log of our version. */
-export function checkHeader(path: string, bytes: Uint8Array): void {
+/**
+ * Whether the header is ours; false when it is damaged. Throws a StoreFault when it is that of another version, which is
+ * told from a damaged one by its length: no other version has a header as long as this one's.
+ */
+export function isHeaderIntact(path: string, bytes: Uint8Array): boolean {
+  if (bytes.length < HEADER_BYTES) return false;
   const view = viewOf(bytes);
-  if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== MAGIC) {
-    throw new StoreFault(path, 'not a definitions log: expected it to begin with "LVDF"');
-  }
+  const isOurs = view.getUint32(0, true) === MAGIC;
   const version = view.getUint16(4, true);
-  if (version !== VERSION) {
+  const hasOurLength = view.getUint16(6, true) === HEADER_BYTES;
+  if (isOurs && version !== VERSION && !hasOurLength) {
     throw new StoreFault(path, `unknown version of a definitions log: expected ${VERSION}, found ${version}`);
   }
-  const headerLength = view.getUint16(6, true);
-  if (headerLength !== HEADER_BYTES) {
-    throw new StoreFault(path, `damaged header: expected ${HEADER_BYTES} bytes of it, found ${headerLength}`);
-  }
+  return isOurs && version === VERSION && hasOurLength;
 }
 
 export function headerBytes(): Uint8Array {
@@ -98,7 +98,7 @@ export function scanEntries(bytes: Uint8Array): Scan {
   const view = viewOf(bytes);
   const entries: Run[] = [];
   const gaps: Run[] = [];
-  let end = HEADER_BYTES;
+  let end = Math.min(HEADER_BYTES, bytes.length);
   // JSON holds no zero byte and the length of an entry ends in one: nothing inside an entry passes for an entry, so
   // behind damage the next one is found by trying every byte.
   for (let at = HEADER_BYTES; at + ENTRY_HEADER_BYTES < bytes.length;) {

@@ -19,6 +19,8 @@ const MAGIC = 0x4753564c; // "LVSG"
 export const SEGMENT_VERSION = 1;
 /** The file was zeros when it began: other bytes behind the last record are remains of records. */
 export const SEGMENT_FRESH = 0x01;
+/** Behind the last record stand zeros, as many as a record's head has, though the file was not zeros when it began. */
+export const SEGMENT_ENDED = 0x02;
 
 export class Segment {
   readonly number: number;
@@ -29,6 +31,8 @@ export class Segment {
   readonly nonce: number;
   /** Open while in use. */
   file: SegmentFile | null = null;
+  /** What it was in an earlier life stands behind the last record: the tail writes zeros there. */
+  recycled = false;
   /** One past its last record; while it is the tail, the tail knows. */
   end = SEGMENT_HEADER_BYTES;
   recordCount = 0;

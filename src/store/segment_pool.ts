@@ -7,13 +7,15 @@ import { join } from "node:path";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import type { SegmentPool } from "./queue_store_host.ts";
 
+/** What is called otherwise is not ours, and left alone. */
+const SPARE_NAME = /^[0-9]{10}$/;
 /** Files kept ready at first: one in use, one for the next. */
 const SPARE_COUNT = 2;
 /** Files kept ready when segments are taken faster than they are prepared. */
 const SPARE_COUNT_MAX = 4;
 
 export interface SpareSegmentsOptions {
-  /** The folder spare/; created if need be, emptied. */
+  /** The folder spare/; created if need be, spare files of earlier processes removed. */
   readonly directory: string;
   readonly segmentBytes: number;
   readonly files: SegmentFiles;
@@ -43,7 +45,9 @@ export class SpareSegments implements SegmentPool {
     this.#countMax = Math.max(options.spareCountMax ?? SPARE_COUNT_MAX, options.spareCount ?? SPARE_COUNT);
     const { directory, files: { disk } } = options;
     disk.makeDirectory(directory);
-    for (const name of disk.list(directory)) disk.removeTree(join(directory, name));
+    for (const { name, kind } of disk.entries(directory)) {
+      if (kind === "file" && SPARE_NAME.test(name)) disk.remove(join(directory, name));
+    }
   }
 
   /** Files that stand ready. */

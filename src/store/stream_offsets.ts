@@ -14,6 +14,7 @@
 import { STREAM_OFFSETS_MAX } from "../limits.ts";
 import type { Disk } from "../runtime/disk.ts";
 import { xxh32 } from "./checksum.ts";
+import { readFound } from "./found_file.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import { StoreFault } from "./store_event.ts";
@@ -23,6 +24,8 @@ const VERSION = 1;
 const HEADER_BYTES = 20;
 const ENTRY_HEAD_BYTES = 11;
 const NAME_BYTES_MAX = 255;
+/** Several times what a log ever holds. */
+const READ_BYTES_MAX = 64 * 1024 * 1024;
 /** A log that is shorter is not worth compacting. */
 const COMPACT_BYTES_MIN = 64 * 1024;
 
@@ -172,33 +175,57 @@ export class StreamOffsets {
   }
 
   #read(): void {
-    this.#host.files.disk.remove(`${this.#path}.new`);
-    const bytes = this.#host.files.disk.readFile(this.#path);
+    const { disk } = this.#host.files;
+    if (this.#directory.repairs) disk.remove(`${this.#path}.new`);
+    const bytes = readFound(disk, this.#path, READ_BYTES_MAX);
     if (bytes === null) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (bytes.length < HEADER_BYTES || view.getInt32(16, true) !== xxh32(bytes, 0, 16, 0)) {
-      return this.#reportDamage(0, bytes.length);
+    const headed = bytes.length >= HEADER_BYTES && view.getInt32(16, true) === xxh32(bytes, 0, 16, 0);
+    if (headed) {
+      const version = view.getUint16(4, true);
+      if (view.getUint32(0, true) !== MAGIC || version !== VERSION) {
+        throw new StoreFault(this.#path, `version ${VERSION} of offset logs was expected, ${version} was found`);
+      }
+      // Of another queue: nothing in it is ours, and it is written anew.
+      if (view.getUint32(8, true) !== this.#queueId) return this.#reportDamage(0, bytes.length);
+    } else {
+      this.#reportDamage(0, Math.min(HEADER_BYTES, bytes.length));
+      if (bytes.length < HEADER_BYTES) return;
     }
-    const version = view.getUint16(4, true);
-    if (view.getUint32(0, true) !== MAGIC || version !== VERSION) {
-      throw new StoreFault(this.#path, `version ${VERSION} of offset logs was expected, ${version} was found`);
-    }
-    // Of another queue: nothing in it is ours, and it is written anew.
-    if (view.getUint32(8, true) !== this.#queueId) return this.#reportDamage(0, bytes.length);
-    this.#nonce = view.getInt32(12, true);
+    this.#nonce = headed ? view.getInt32(12, true) : this.#likelyNonce(bytes, view);
     let at = HEADER_BYTES;
     let damagedFrom = -1;
+    let damaged = !headed;
     while (at < bytes.length) {
       const length = this.#readEntry(bytes, view, at);
       if (length > 0 && damagedFrom >= 0) {
         this.#reportDamage(damagedFrom, at - damagedFrom);
         damagedFrom = -1;
+        damaged = true;
       }
       if (length === 0 && damagedFrom < 0) damagedFrom = at;
       at += length === 0 ? 1 : length;
     }
-    // A torn tail is written over.
+    if (damagedFrom >= 0) {
+      this.#reportTail(damagedFrom, bytes.length - damagedFrom);
+      damaged = true;
+    }
     this.#bytes = damagedFrom < 0 ? bytes.length : damagedFrom;
+    // What is intact, without what is not: so that it is told once. A full disk leaves it as it is.
+    if (damaged && this.#directory.repairs) this.#attempt(() => this.#rewrite());
+  }
+
+  /** The header is damaged: its nonce, or one that differs in a bit, is that of the first entry. */
+  #likelyNonce(bytes: Uint8Array, view: DataView): number {
+    const found = view.getInt32(12, true);
+    const length = ENTRY_HEAD_BYTES + (bytes[HEADER_BYTES + 4] ?? 0);
+    if (HEADER_BYTES + length > bytes.length) return found;
+    const checksum = view.getInt32(HEADER_BYTES, true);
+    for (let bit = 0; bit < 32; bit++) {
+      const nonce = found ^ (1 << bit);
+      if (xxh32(bytes, HEADER_BYTES + 4, length - 4, nonce) === checksum) return nonce;
+    }
+    return found;
   }
 
   /** The length of the entry at `at`, 0 when none is there. */
@@ -216,6 +243,11 @@ export class StreamOffsets {
   #reportDamage(offset: number, bytes: number): void {
     const detail = "entries of the log of consumers' offsets are not intact";
     this.#host.report({ kind: "damaged-acks", path: this.#path, offset, bytes, detail });
+  }
+
+  #reportTail(offset: number, bytes: number): void {
+    const detail = "the last entry is not whole, cut";
+    this.#host.report({ kind: "torn-tail", path: this.#path, offset, bytes, detail });
   }
 
   /** What went wrong for want of room or descriptors; null when nothing did. */
