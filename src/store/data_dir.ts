@@ -67,7 +67,11 @@ export class DataDir {
       throw new DataDirFault(`data directory ${path} ${reason(error)}`, { cause: error });
     }
     if (lock === null) throw new DataDirFault(`data directory ${path} is in use by another process`);
-    return new DataDir(path, lock, runtime.disk);
+    const dataDir = new DataDir(path, lock, runtime.disk);
+    if (runtime.disk.stat(dataDir.#queuesPath) !== null) return dataDir;
+    if (runtime.disk.stat(dataDir.definitionsPath) !== null) return dataDir;
+    dataDir.close();
+    throw new DataDirFault(`${path} is no data directory: neither queues/ nor definitions.log is in it`);
   }
 
   private constructor(path: string, lock: FileLock, disk: Disk) {

@@ -7,6 +7,8 @@ export type StoreEventKind =
   | "damaged-record"
   /** A segment's header is damaged, but its records could be read. */
   | "damaged-header"
+  /** A segment of a stream is not there any more, between others that are. */
+  | "missing-segment"
   /** A file that is no segment of this queue: set aside into quarantine/. */
   | "foreign-segment"
   /** A segment file without any content, left by a crash during its creation: removed. */
@@ -39,12 +41,14 @@ export interface StoreEvent {
   readonly detail: string;
 }
 
+const DAMAGE: readonly StoreEventKind[] = ["torn-tail", "missing-segment", "foreign-segment", "orphan-queue"];
+
 /**
  * Whether the event tells of bytes that are not what they were. A torn tail may be what a crash left of a write, or a
  * last record that was damaged later: nobody can tell them apart.
  */
 export function isDamage(kind: StoreEventKind): boolean {
-  return kind === "torn-tail" || kind.startsWith("damaged-") || kind === "foreign-segment" || kind === "orphan-queue";
+  return kind.startsWith("damaged-") || DAMAGE.includes(kind);
 }
 
 /** A file of a store is not what it has to be: which one, what was expected, what was found. */

@@ -9,6 +9,7 @@ import { paddedBytes, RECORD_HEADER_BYTES, recordBytesAt, timestampAt } from "./
 import { type Segment, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
 import { type OpenedSegment, SegmentOpener } from "./segment_opener.ts";
+import type { StoreEventKind } from "./store_event.ts";
 import type { StreamIndex } from "./stream_index.ts";
 
 interface Content {
@@ -38,7 +39,7 @@ export class StreamRecovery {
     const { segments, logs, foreign, highest } = this.#directory.list();
     // Streams have no acknowledgement logs: not ours either, and harmless.
     for (const path of [...foreign, ...logs.map((number) => this.#directory.logPath(number))]) {
-      this.#host.report({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
+      this.#report("foreign-file", path, "not one of ours, left alone");
     }
     let current: OpenedSegment | null = null;
     for (const number of segments) {
@@ -66,9 +67,19 @@ export class StreamRecovery {
     const told = header?.firstOffset ?? (next === null ? index.nextOffset : next.firstOffset - content.count);
     const firstOffset = Math.max(told, index.entries.length > 0 ? index.last!.firstOffset : 0);
     const { firstTimestampMs, lastTimestampMs } = content;
+    const before = index.last;
+    if (before !== null && header !== null && header.previousNumber !== before.segment.number) {
+      const missing = firstOffset - index.nextOffset;
+      const detail = `what stood before it is not there, ${missing} messages`;
+      if (missing > 0) this.#report("missing-segment", segment.path, detail);
+    }
     chain.add(segment);
     index.add({ segment, firstOffset, firstTimestampMs, lastTimestampMs });
     index.nextOffset = firstOffset + content.count;
+  }
+
+  #report(kind: StoreEventKind, path: string, detail: string): void {
+    this.#host.report({ kind, path, offset: 0, bytes: 0, detail });
   }
 
   /** Reads only the first record's head. The last message is hardly older than the segment that it had no room for. */
