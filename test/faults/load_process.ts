@@ -46,7 +46,7 @@ async function answer(command: LoadCommand): Promise<unknown> {
   switch (command.do) {
     case "open":
       session = new LoadSession(runtime, plan, ledger, actors, topology);
-      return await session.open(command.port, true);
+      return await session.open(command.port);
     case "quiesce":
       return await session!.quiesce();
     case "end":
@@ -92,7 +92,7 @@ async function judge(id: number, port: number): Promise<LoadVerdict> {
   cuts.delete(id);
   const consumers = consumersOf(plan, cut.ledger, bodies, new Random(plan.seed));
   const judging = new LoadSession(runtime, plan, cut.ledger, { publishers: [], consumers }, null);
-  await judging.open(port, false);
+  await judging.open(port);
   try {
     await judging.drain();
     const topologyFailures = cut.topology === null ? [] : await judging.checkTopology(cut.topology);

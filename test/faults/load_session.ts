@@ -78,11 +78,11 @@ export class LoadSession {
     this.#topology = topology;
   }
 
-  /** Connects to the broker at `port`. The queues are declared first, unless they have to be there. */
-  async open(port: number, declaring: boolean): Promise<void> {
+  /** Connects to the broker at `port`, and declares everything: who has lost a queue has lost its messages. */
+  async open(port: number): Promise<void> {
     this.#port = port;
     this.#control = await this.#connect(port);
-    if (declaring) await this.#declare(this.#control);
+    await this.#declare(this.#control);
     if (this.#plan.consuming) await this.#consume();
     for (const publisher of this.#actors.publishers) await publisher.attach(await this.#connect(port));
     if (this.#topology !== null) await this.#topology.attach(await this.#connect(port));
