@@ -2,7 +2,9 @@
 
 import type { FaultCase } from "./fault_case.ts";
 import { killLoop } from "./t01_kill_loop.ts";
+import { powerCut } from "./t02_power_cut.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
+  powerCut,
 ];

@@ -7,10 +7,10 @@ import type { Need } from "./fault_case.ts";
 
 const FOUND: Readonly<Record<Need, () => boolean>> = {
   root: () => process.getuid?.() === 0,
-  loop: () => existsSync("/dev/loop-control") && has("losetup", "--version") && has("mkfs.ext4", "-V"),
-  reflink: () => has("mkfs.xfs", "-V") || has("mkfs.btrfs", "--version"),
-  strace: () => has("strace", "--version"),
-  faketime: () => has("faketime", "--version"),
+  loop: () => existsSync("/dev/loop-control") && hasProgram("losetup", "--version") && hasProgram("mkfs.ext4", "-V"),
+  reflink: () => hasProgram("mkfs.xfs", "-V") || hasProgram("mkfs.btrfs", "--version"),
+  strace: () => hasProgram("strace", "--version"),
+  faketime: () => hasProgram("faketime", "--version"),
 };
 const answers = new Map<Need, boolean>();
 
@@ -23,7 +23,7 @@ export function missingOf(needs: readonly Need[]): Need[] {
   });
 }
 
-function has(program: string, flag: string): boolean {
+export function hasProgram(program: string, flag: string): boolean {
   const result = spawnSync(program, [flag], { stdio: "ignore" });
   return result.error === undefined && result.status === 0;
 }

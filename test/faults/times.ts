@@ -1,0 +1,31 @@
+// When each message of a publisher was sent and confirmed, on the wall clock that tracers use too.
+
+import type { PublisherClock } from "./load_publisher.ts";
+
+export interface TimesReport {
+  /** By message: ms since 1970; 0 for never. */
+  readonly publishedMs: readonly number[];
+  readonly confirmedMs: readonly number[];
+}
+
+export class Times implements PublisherClock {
+  readonly #publishedMs: number[] = [];
+  readonly #confirmedMs: number[] = [];
+
+  published(number: number): void {
+    this.#publishedMs[number] = nowMs();
+    this.#confirmedMs[number] = 0;
+  }
+
+  confirmed(number: number): void {
+    this.#confirmedMs[number] = nowMs();
+  }
+
+  report(): TimesReport {
+    return { publishedMs: this.#publishedMs, confirmedMs: this.#confirmedMs };
+  }
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
