@@ -12,6 +12,8 @@ const CASE_MS_MAX = 10_000;
 const SLOW_MS = 1000;
 /** What the process may grow by from the first tenth of a run to its end, bytes: caches fill and heaps breathe. */
 const GROWTH_BYTES_MAX = 384 * 1024 * 1024;
+/** What is shown of an input that could not be made smaller, octets. */
+const SHOWN_BYTES_MAX = 512;
 const MINIMIZE_MS_MAX = 15_000;
 /** Checks that run at once between two looks at the clock. */
 const BATCH = 64;
@@ -105,9 +107,11 @@ export function inputOf(target: FuzzTarget, seed: number, corpus: readonly Uint8
 /** What to tell people of a failure: what, the seed, the smallest input, how to run it again. */
 export function failureText(target: FuzzTarget, { seed, error, smallest }: FuzzFailure): string {
   const what = error instanceof Error ? error.stack ?? error.message : String(error);
-  const text = target.form === "text" ? `\n${JSON.stringify(new TextDecoder().decode(smallest))}` : "";
+  const shown = smallest.subarray(0, SHOWN_BYTES_MAX);
+  const text = target.form === "text" ? `\n${JSON.stringify(new TextDecoder().decode(shown))}` : "";
+  const more = smallest.length > shown.length ? " ..." : "";
   const again = seed === null ? "--hex 'OCTETS'" : `--case ${seed}`;
-  return `${target.name}: ${what}\ninput, ${smallest.length} octets:\n${toHex(smallest)}${text}\n` +
+  return `${target.name}: ${what}\ninput, ${smallest.length} octets:\n${toHex(shown)}${more}${text}\n` +
     `again: npm run fuzz -- --target ${target.name} ${again}`;
 }
 

@@ -41,6 +41,8 @@ class Reader {
   end: number;
   canonical = true;
   readonly bytes: Uint8Array;
+  /** Texts need not be UTF-8. */
+  lenient = false;
   #entries = 0;
 
   constructor(bytes: Uint8Array, at: number, end: number) {
@@ -76,6 +78,7 @@ class Reader {
 
   #text(count: number): string {
     const at = this.take(count);
+    if (this.lenient) return "";
     try {
       return STRICT_UTF8.decode(this.bytes.subarray(at, at + count));
     } catch {
@@ -160,14 +163,17 @@ const METHODS = new Map(METHOD_ROWS.map(([className, classId, methodName, method
   return [classId * 65_536 + methodId, { name: `${className}.${methodName}`, args }];
 }));
 
-/** The payload of a method frame. */
-export function judgeMethod(bytes: Uint8Array, at = 0, end = bytes.length): MethodVerdict {
+/** The payload of a method frame. `lenient`: texts may be any octets, as routing keys are that were passed on. */
+export function judgeMethod(bytes: Uint8Array, lenient = false): MethodVerdict {
+  const at = 0;
+  const end = bytes.length;
   if (end - at < 4) return { ok: false, canonical: false, known: true, name: "" };
   const kind = (bytes[at]! * 256 + bytes[at + 1]!) * 65_536 + bytes[at + 2]! * 256 + bytes[at + 3]!;
   const method = METHODS.get(kind);
   if (method === undefined) return { ok: false, canonical: false, known: false, name: "" };
   const verdict = judge(bytes, at + 4, end, (reader) => {
     const { args } = method;
+    reader.lenient = lenient;
     for (let index = 0; index < args.length; index++) {
       const { domain, isReserved } = args[index]!;
       if (domain !== "bit") {
