@@ -4,6 +4,7 @@
 // Input: four octets of options (see `Options`), then what the client says.
 
 import assert from "node:assert/strict";
+import type { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { connection } from "../../support/raw_methods.ts";
 import { basic, channel, confirm, queue } from "../../support/raw_methods.ts";
 import { PROTOCOL_HEADER } from "../../support/raw_bytes.ts";
@@ -11,10 +12,11 @@ import type { FuzzTarget } from "../fuzz_target.ts";
 import { joined, mutate } from "../mutate.ts";
 import { FuzzRandom } from "../random.ts";
 import { framesOf } from "../wire/frames.ts";
-import { CHANNEL_MAX, FRAME_BYTES_MAX, MemoryHost, MESSAGE_BYTES_MAX, type Wire } from "./memory_host.ts";
+import { CHANNEL_MAX, FRAME_BYTES_MAX, MemoryHost, MESSAGE_BYTES_MAX } from "./memory_host.ts";
 import { type Ending, type OracleOptions, predict } from "./oracle.ts";
 import { hear, type Heard } from "./replies.ts";
 import { handshake, Speaker, spoil } from "./speech.ts";
+import type { Wire } from "./wire.ts";
 
 const OPTIONS_BYTES = 4;
 const SMALL_FRAME_BYTES_MAX = 4096;
@@ -42,7 +44,7 @@ function optionsOf([mode = 0, cut = 0, window = 0, end = 0]: Uint8Array): Option
     cut,
     window: window < 128 ? Infinity : (window - 127) * 64,
     end: (["close", "hang up", "reset"] as const)[end % 3]!,
-    waits: end >= 248,
+    waits: end >= 252,
   };
 }
 
@@ -110,7 +112,12 @@ export const amqp: FuzzTarget = {
   },
 };
 
-async function converse(host: MemoryHost, wire: Wire, options: Options, stream: Uint8Array): Promise<void> {
+async function converse(
+  host: MemoryHost,
+  wire: Wire<AmqpConnection>,
+  options: Options,
+  stream: Uint8Array,
+): Promise<void> {
   const { mode, cut, window, end, waits } = options;
   let channels = 0;
   let before = 0;
@@ -152,7 +159,7 @@ async function converse(host: MemoryHost, wire: Wire, options: Options, stream: 
     // A delivery that was out for too long closes its channel, too.
     if (ending !== "unknown" && mode !== "alarm" && !waits) compareChannels(channelCodes, heard, ending);
   }
-  wire.connection.tick(performance.now());
+  wire.handler.tick(performance.now());
   if (end === "reset") return;
   if (end === "close") wire.send(connection.close(), connection.closeOk());
   wire.end();
@@ -160,7 +167,7 @@ async function converse(host: MemoryHost, wire: Wire, options: Options, stream: 
   assert.ok(wire.ended, "a connection ends when its client wants it to");
 }
 
-function compare(ending: Ending, { connectionClose }: Heard, wire: Wire): void {
+function compare(ending: Ending, { connectionClose }: Heard, wire: Wire<AmqpConnection>): void {
   if (ending === "unknown") return;
   const code = connectionClose?.code ?? null;
   const said = connectionClose === null ? "nothing was said" : `${code}, ${connectionClose.text}`;
@@ -185,7 +192,7 @@ function compareChannels(expected: ReadonlyMap<number, readonly number[]>, heard
 }
 
 /** Before the handshake is done little can be said that does not depend on what was said. */
-function hearRaw(said: Uint8Array, wire: Wire, stream: Uint8Array): void {
+function hearRaw(said: Uint8Array, wire: Wire<AmqpConnection>, stream: Uint8Array): void {
   const length = Math.min(stream.length, PROTOCOL_HEADER.length);
   if (Buffer.compare(stream.subarray(0, length), PROTOCOL_HEADER.subarray(0, length)) !== 0) {
     assert.deepEqual([...said], [...PROTOCOL_HEADER], "who does not speak AMQP is told what is spoken here");
@@ -245,7 +252,7 @@ function chunksOf(stream: Uint8Array, cut: number): Uint8Array[] {
 class Witness {
   queue = "";
   readonly #host: MemoryHost;
-  readonly #wire: Wire;
+  readonly #wire: Wire<AmqpConnection>;
   #count = 0;
 
   constructor(host: MemoryHost) {

@@ -13,14 +13,15 @@ import { Turn } from "../../../src/core/turn.ts";
 import { Users } from "../../../src/core/user.ts";
 import { VirtualHost } from "../../../src/core/virtual_host.ts";
 import { CoarseClock } from "../../../src/lib/clock.ts";
-import { BufferPool, OutBuffer } from "../../../src/lib/out_buffer.ts";
+import { BufferPool } from "../../../src/lib/out_buffer.ts";
 import { MemoryFiles } from "../../../src/runtime/memory_file.ts";
-import type { Conn, Syncer } from "../../../src/runtime/runtime.ts";
+import type { Syncer } from "../../../src/runtime/runtime.ts";
 import { GroupCommit } from "../../../src/store/group_commit.ts";
 import { PriorityStore } from "../../../src/store/priority_store.ts";
 import { QueueStore } from "../../../src/store/queue_store.ts";
 import { ReadWindow } from "../../../src/store/read_window.ts";
 import { StreamStore } from "../../../src/store/stream_store.ts";
+import { Wire } from "./wire.ts";
 
 /** Small, so that segments fill up and roll over. */
 const SEGMENT_BYTES_MAX = 256 * 1024;
@@ -39,7 +40,7 @@ export class MemoryHost {
   readonly faults: unknown[] = [];
   /** Lines that are logged only when something is wrong with the broker itself. */
   readonly errors: string[] = [];
-  readonly wires = new Set<Wire>();
+  readonly wires = new Set<Wire<AmqpConnection>>();
   readonly #services: AmqpServices;
   readonly #timers: Timers;
   readonly #commit: GroupCommit;
@@ -98,14 +99,15 @@ export class MemoryHost {
       replies: new DirectReplies(),
     };
     this.alarms.subscribe(() => {
-      for (const { connection } of this.wires) connection.alarmsChanged();
+      for (const { handler } of this.wires) handler.alarmsChanged();
     });
   }
 
-  connect(): Wire {
-    const wire: Wire = new Wire(
+  connect(): Wire<AmqpConnection> {
+    const gone = (): void => void this.wires.delete(wire);
+    const wire: Wire<AmqpConnection> = new Wire(
       this.#pool,
-      (conn) => new AmqpConnection(conn, this.#services, () => this.wires.delete(wire)),
+      (conn) => new AmqpConnection(conn, this.#services, gone),
     );
     this.wires.add(wire);
     return wire;
@@ -125,131 +127,10 @@ export class MemoryHost {
     }
   }
 
-  tick(nowMs: number): void {
-    for (const { connection } of [...this.wires]) connection.tick(nowMs);
-  }
-
   async close(): Promise<void> {
     for (const wire of [...this.wires]) wire.abort();
     await this.settle();
     this.#timers.close();
     this.vhost.close();
-  }
-}
-
-/** Both ends of a connection: what the client sends waits here until the broker reads it. */
-export class Wire implements Conn {
-  readonly remote = { host: "127.0.0.1", port: 1 };
-  readonly local = { host: "127.0.0.1", port: 2 };
-  readonly out: OutBuffer;
-  readonly connection: AmqpConnection;
-  /** What the broker sent. */
-  readonly received: Uint8Array[] = [];
-  /** The broker has said its last word. */
-  ended = false;
-  /** Octets that the socket takes at a time; the rest waits for the next step. */
-  window = Infinity;
-  readonly #chunks: Uint8Array[] = [];
-  #paused = false;
-  #closing = false;
-  #closed = false;
-  #peerEnded = false;
-  #blocked = false;
-
-  constructor(pool: BufferPool, accept: (conn: Conn) => AmqpConnection) {
-    this.out = new OutBuffer(pool);
-    this.connection = accept(this);
-  }
-
-  get pending(): number {
-    return this.out.length;
-  }
-
-  /** Chunks that arrive one per step. */
-  send(...chunks: Uint8Array[]): void {
-    this.#chunks.push(...chunks);
-  }
-
-  /** The client ends its side when all it sent has arrived. */
-  end(): void {
-    this.#peerEnded = true;
-  }
-
-  get unread(): number {
-    return this.#chunks.length;
-  }
-
-  get isPaused(): boolean {
-    return this.#paused;
-  }
-
-  /** True when something happened. */
-  step(): boolean {
-    if (this.#closed) return this.#tellClosed();
-    if (this.#blocked) {
-      this.#blocked = false;
-      this.#write();
-      if (!this.#blocked && !this.#closing) this.connection.onDrain();
-      return true;
-    }
-    if (this.#closing) {
-      this.#closed = true;
-      return true;
-    }
-    if (this.#paused) return false;
-    const chunk = this.#chunks.shift();
-    if (chunk === undefined) {
-      if (this.#peerEnded) this.close();
-      return this.#peerEnded;
-    }
-    const copy = Uint8Array.from(chunk);
-    try {
-      this.connection.onData(copy);
-    } finally {
-      // Whoever keeps it is found out.
-      copy.fill(0xdb);
-    }
-    return true;
-  }
-
-  #tellClosed(): boolean {
-    if (this.ended) return false;
-    this.ended = true;
-    this.connection.onClose(null);
-    return true;
-  }
-
-  flush(): void {
-    if (this.#closed) this.out.clear();
-    else if (!this.#blocked) this.#write();
-  }
-
-  #write(): void {
-    const count = Math.min(this.out.length, this.window);
-    if (count === 0) return;
-    this.received.push(this.out.bytes.slice(this.out.start, this.out.start + count));
-    this.out.consume(count);
-    this.#blocked = this.out.length > 0;
-  }
-
-  pause(): void {
-    if (!this.#closing) this.#paused = true;
-  }
-
-  resume(): void {
-    this.#paused = false;
-  }
-
-  close(): void {
-    if (this.#closing) return;
-    this.#closing = true;
-    this.#paused = false;
-    this.flush();
-  }
-
-  abort(): void {
-    this.#closing = true;
-    this.#closed = true;
-    this.out.clear();
   }
 }

@@ -167,7 +167,7 @@ export class Speaker {
 
   #publish(number: number): Uint8Array[] {
     const random = this.#random;
-    const size = random.oneIn(10) ? random.below(70_000) : random.below(40);
+    const size = random.oneIn(40) ? random.below(70_000) : random.below(40);
     const key = random.oneIn(12) ? this.#oddKey() : shortString(random.oneIn(2) ? this.#queue() : random.pick(KEYS));
     const route = Buffer.concat([shortString(random.oneIn(2) ? "" : random.pick(EXCHANGES)), key]);
     const frames: Uint8Array[] = [
