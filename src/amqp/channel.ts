@@ -15,21 +15,19 @@ import {
   writeBasicAck,
   writeBasicCancel,
   writeBasicNack,
-  writeBasicReturn,
   writeChannelClose,
   writeChannelCloseOk,
 } from "../wire/amqp_methods.ts";
 import { handleMethod } from "./basic.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
-import { type AmqpConsumer, writeContent } from "./consumer.ts";
+import { type AmqpConsumer, writeReturn } from "./consumer.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { ReplyConsumer } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
 import { NO_CONSUMERS, NO_ROUTE, Publisher, type PublisherHost } from "./publisher.ts";
 import { readRareProperties, type Rewrite, type Sender } from "./rare_properties.ts";
 import { Replies, type WriteReply } from "./replies.ts";
-import { routeTexts } from "../core/message_route.ts";
 import { Transaction } from "./transaction.ts";
 
 export class Channel implements PublisherHost, Sender {
@@ -263,11 +261,9 @@ export class Channel implements PublisherHost, Sender {
   }
 
   returned(message: Message, replyCode: typeof NO_ROUTE | typeof NO_CONSUMERS): void {
-    const [exchange, routingKey] = routeTexts(message);
     const replyText = replyCode === NO_ROUTE ? "NO_ROUTE" : "NO_CONSUMERS";
-    const out = this.connection.conn.out;
-    writeBasicReturn(out, this.number, { replyCode, replyText, exchange, routingKey });
-    writeContent(out, this.number, message, this.connection.frameBytesMax);
+    const { conn, frameBytesMax } = this.connection;
+    writeReturn(conn.out, this.number, replyCode, replyText, message, frameBytesMax);
     this.connection.touch();
   }
 

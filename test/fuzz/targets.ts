@@ -1,0 +1,9 @@
+// All that is fuzzed. What is added here runs in `npm test` and in `npm run fuzz`.
+
+import type { FuzzTarget } from "./fuzz_target.ts";
+import { amqp } from "./amqp/conversation.ts";
+import { client } from "./client/hostile_server.ts";
+import { frames } from "./wire/frames.ts";
+import { methods, properties, tables } from "./wire/tables.ts";
+
+export const TARGETS: readonly FuzzTarget[] = [frames, tables, methods, properties, amqp, client];
