@@ -163,14 +163,14 @@ export interface AckLogReading {
   readonly damagedEntries: number;
 }
 
-/** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing in it is intact. */
+/** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing was ever in it. */
 export function readAckLog(disk: Disk, path: string, queueId: number, segment: Segment): AckLogReading | null {
   const file = FoundFile.open(disk, path);
   try {
     const headed = readHeader(file);
     const { number, nonce } = segment;
     const isOurs = headed === null || (headed[2] === (queueId | 0) && headed[3] === number && headed[4] === nonce);
-    return isOurs ? readEntries(disk, file, queueId, segment, headed !== null) : null;
+    return isOurs && file.capacity > 0 ? readEntries(disk, file, queueId, segment, headed !== null) : null;
   } finally {
     file.close();
   }
@@ -203,7 +203,7 @@ function readEntries(
   queueId: number,
   segment: Segment,
   headed: boolean,
-): AckLogReading | null {
+): AckLogReading {
   const { number, nonce } = segment;
   // The last entry may be a part of one: it is written over.
   const entries = Math.max(0, Math.floor((file.capacity - ACK_LOG_HEADER_BYTES) / ACK_ENTRY_BYTES));
@@ -229,15 +229,17 @@ function readEntries(
     else if (kind === KIND_DELIVERED) deliveredTo = Math.max(deliveredTo, to * 8);
     else if (kind === KIND_RETURNED) (returns ??= new Map()).set(from, words[at + 1]! >>> 8);
   }
-  if (!headed && intact === 0) return null;
   settled.normalise();
+  const damaged = entries - intact + (headed ? 0 : 1);
+  // Whatever it was that damaged entries spoke of was delivered once.
+  if (damaged > 0) deliveredTo = segment.capacity;
   return {
     settled,
     deliveredTo,
     returns,
-    log: new AckLog(disk, file.path, queueId, number, nonce, entries, headed),
+    log: new AckLog(disk, file.path, queueId, number, nonce, headed || intact > 0 ? entries : 0, headed),
     intactEntries: intact,
-    damagedEntries: entries - intact + (headed ? 0 : 1),
+    damagedEntries: damaged,
   };
 }
 

@@ -3,8 +3,12 @@
 import type { FaultCase } from "./fault_case.ts";
 import { killLoop } from "./t01_kill_loop.ts";
 import { powerCut } from "./t02_power_cut.ts";
+import { tornTail } from "./t03_torn_tail.ts";
+import { bitRot } from "./t04_bit_rot.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
   powerCut,
+  tornTail,
+  bitRot,
 ];
