@@ -99,7 +99,7 @@ function readDefinitions(disk: Disk, path: string, report: (event: StoreEvent) =
     DefinitionsLog.open(disk, path, commit, (entry) => replay.replay(entry), report).close();
   } else {
     for (const event of found.events) report(event);
-    for (const entry of found.entries()) replay.replay(entry);
+    for (const { entry } of found.scan.entries) replay.replay(entry);
   }
   const definitions = { isMissing: found.isMissing, bytes: found.bytes.length, entries: found.scan.entries.length };
   return { definitions, replay };

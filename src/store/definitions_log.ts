@@ -7,7 +7,6 @@ import { assert } from "../lib/assert.ts";
 import type { Disk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import {
-  decodeEntry,
   type DefinitionsEntry,
   EntryBuffer,
   HEADER_BYTES,
@@ -66,7 +65,7 @@ export class DefinitionsLog implements Definitions {
     const file = found.isDamaged ? dropDamage(disk, path, found) : cutTail(disk, path, found);
     for (const event of found.events) report(event);
     try {
-      for (const entry of found.entries()) replay(entry);
+      for (const { entry } of found.scan.entries) replay(entry);
     } catch (error) {
       disk.close(file.fd);
       throw error;
@@ -144,8 +143,6 @@ export interface FoundDefinitions {
   readonly bytes: Uint8Array;
   readonly scan: Scan;
   readonly events: readonly StoreEvent[];
-  /** What is intact, in order. */
-  entries(): IterableIterator<DefinitionsEntry>;
 }
 
 /** Looks at a log and changes nothing. Throws a StoreFault for an unknown version. */
@@ -172,9 +169,6 @@ export function examineDefinitions(disk: Disk, path: string): FoundDefinitions {
     bytes,
     scan,
     events,
-    *entries() {
-      for (const run of scan.entries) yield decodeEntry(bytes, run);
-    },
   };
 }
 

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { type Disk, systemDisk } from "../runtime/disk.ts";
+import { xxh32 } from "./checksum.ts";
 import { DefinitionsLog } from "./definitions_log.ts";
 import type { DefinitionsCommit, DefinitionsEntry } from "./definitions_log.ts";
 import type { StoreEvent } from "./store_event.ts";
@@ -281,13 +282,22 @@ describe("definitions log", () => {
 
   it("of another version is refused with an error that says which, and left as it was", () => {
     write(three);
-    const bytes = readFileSync(path);
-    bytes[4] = 2;
-    // No other version has a header of this length: so it is told from a damaged one.
-    bytes[6] = 16;
+    // Headers of later versions end with a checksum: so they are told from a damaged one.
+    const bytes = Buffer.from([...readFileSync(path).subarray(0, 4), 2, 0, 16, 0, 1, 2, 3, 4, 0, 0, 0, 0]);
+    bytes.writeInt32LE(xxh32(bytes, 0, 12, 0), 12);
     writeFileSync(path, bytes);
     assert.throws(open, /definitions\.log: unknown version of a definitions log: expected 1, found 2$/);
     assert.deepEqual(readFileSync(path), bytes);
+  });
+
+  it("takes an entry that is no JSON, though its checksum holds, for a damaged one", () => {
+    const starts = write(three);
+    const bytes = readFileSync(path);
+    const json = bytes.subarray(starts[1]! + 8, starts[2]!);
+    json.fill(0x78, 1, json.length - 1);
+    bytes.writeInt32LE(xxh32(json, 0, json.length, json.length), starts[1]! + 4);
+    writeFileSync(path, bytes);
+    assert.deepEqual(reopen().entries, [three[0], three[2]]);
   });
 
   it("is opened on a disk that has no room for a second one", () => {

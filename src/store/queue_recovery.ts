@@ -55,17 +55,12 @@ export class QueueRecovery {
     const { segments, logs, foreign, highest } = this.#directory.list();
     for (const path of foreign) this.#report("foreign-file", path, 0, 0, "not one of ours, left alone");
     const found: OpenedSegment[] = [];
-    for (const number of segments) {
-      const one = this.#opener.open(number, logs.includes(number), number === segments.at(-1));
-      if (one === null) continue;
-      // The last one's file stays open until it is known what the next one says about its end.
-      const last = found.at(-1);
-      if (last !== undefined) this.#finish(last, one.header);
-      found.push(one);
-      this.#scan(one, logs.includes(number));
+    try {
+      this.#scanAll(segments, logs, found);
+    } catch (error) {
+      for (const { segment } of found) segment.file?.close();
+      throw error;
     }
-    const last = found.at(-1);
-    if (last !== undefined) this.#finish(last, null);
     let readyCount = 0;
     let readyBytes = 0;
     for (const { segment } of found) {
@@ -87,6 +82,20 @@ export class QueueRecovery {
       logEntries: this.#logEntries,
     };
     return { content, readyCount, readyBytes, returns: this.#returns, expiring: this.#expiring };
+  }
+
+  #scanAll(segments: readonly number[], logs: readonly number[], found: OpenedSegment[]): void {
+    for (const number of segments) {
+      const one = this.#opener.open(number, logs.includes(number), number === segments.at(-1));
+      if (one === null) continue;
+      // The last one's file stays open until it is known what the next one says about its end.
+      const last = found.at(-1);
+      found.push(one);
+      if (last !== undefined) this.#finish(last, one.header);
+      this.#scan(one, logs.includes(number));
+    }
+    const last = found.at(-1);
+    if (last !== undefined) this.#finish(last, null);
   }
 
   #scan(found: OpenedSegment, logged: boolean): void {

@@ -22,6 +22,9 @@ export const SEGMENT_FRESH = 0x01;
 /** Behind the last record stand zeros, as many as a record's head has, though the file was not zeros when it began. */
 export const SEGMENT_ENDED = 0x02;
 
+/** So far a stream can be counted, with room to go on: consumers' offsets have 48 bits. */
+const FIRST_OFFSET_MAX = 2 ** 48;
+
 export class Segment {
   readonly number: number;
   /** Its position 0. */
@@ -136,6 +139,8 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeaderReading {
   // Magic, version and checksum stand at these places in every version.
   const version = view.getUint16(4, true);
   if (version !== SEGMENT_VERSION) return { kind: "version", version };
+  const firstOffset = Number(view.getBigUint64(52, true));
+  if (firstOffset > FIRST_OFFSET_MAX) return { kind: "damaged", nonces: [nonce] };
   return {
     kind: "intact",
     header: {
@@ -147,7 +152,7 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeaderReading {
       previousNumber: view.getUint32(40, true),
       previousEnd: view.getUint32(44, true) * 8,
       flags: view.getUint32(48, true),
-      firstOffset: Number(view.getBigUint64(52, true)),
+      firstOffset,
     },
   };
 }

@@ -30,7 +30,8 @@ const READ_BYTES_MAX = 64 * 1024 * 1024;
 const COMPACT_BYTES_MIN = 64 * 1024;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A name that begins with a mark of the order of bytes keeps it. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class StreamOffsets {
   /** "" in memory. */
@@ -66,14 +67,18 @@ export class StreamOffsets {
   }
 
   set(name: string, offset: number): void {
+    this.#keep(name, offset);
+    if (this.#path !== "") this.#changed.add(name);
+  }
+
+  /** As the last one; the one that has not moved for longest goes when there are too many. */
+  #keep(name: string, offset: number): void {
     this.#offsets.delete(name);
     this.#offsets.set(name, offset);
-    if (this.#offsets.size > STREAM_OFFSETS_MAX) {
-      const [oldest] = this.#offsets.keys();
-      this.#offsets.delete(oldest!);
-      this.#changed.delete(oldest!);
-    }
-    if (this.#path !== "") this.#changed.add(name);
+    if (this.#offsets.size <= STREAM_OFFSETS_MAX) return;
+    const [oldest] = this.#offsets.keys();
+    this.#offsets.delete(oldest!);
+    this.#changed.delete(oldest!);
   }
 
   /** End of turn. */
@@ -178,7 +183,8 @@ export class StreamOffsets {
     const { disk } = this.#host.files;
     if (this.#directory.repairs) disk.remove(`${this.#path}.new`);
     const bytes = readFound(disk, this.#path, READ_BYTES_MAX);
-    if (bytes === null) return;
+    // A power cut may leave a name without a file behind it.
+    if (bytes === null || bytes.length === 0) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const headed = bytes.length >= HEADER_BYTES && view.getInt32(16, true) === xxh32(bytes, 0, 16, 0);
     if (headed) {
@@ -186,12 +192,13 @@ export class StreamOffsets {
       if (view.getUint32(0, true) !== MAGIC || version !== VERSION) {
         throw new StoreFault(this.#path, `version ${VERSION} of offset logs was expected, ${version} was found`);
       }
-      // Of another queue: nothing in it is ours, and it is written anew.
-      if (view.getUint32(8, true) !== this.#queueId) return this.#reportDamage(0, bytes.length);
-    } else {
-      this.#reportDamage(0, Math.min(HEADER_BYTES, bytes.length));
-      if (bytes.length < HEADER_BYTES) return;
     }
+    const isOurs = !headed || view.getUint32(8, true) === this.#queueId;
+    if (!isOurs || bytes.length < HEADER_BYTES) {
+      this.#reportDamage(0, bytes.length);
+      return this.#heal();
+    }
+    if (!headed) this.#reportDamage(0, HEADER_BYTES);
     this.#nonce = headed ? view.getInt32(12, true) : this.#likelyNonce(bytes, view);
     let at = HEADER_BYTES;
     let damagedFrom = -1;
@@ -211,8 +218,12 @@ export class StreamOffsets {
       damaged = true;
     }
     this.#bytes = damagedFrom < 0 ? bytes.length : damagedFrom;
-    // What is intact, without what is not: so that it is told once. A full disk leaves it as it is.
-    if (damaged && this.#directory.repairs) this.#attempt(() => this.#rewrite());
+    if (damaged) this.#heal();
+  }
+
+  /** What is intact, without what is not: so that damage is told once. A full disk leaves it as it is. */
+  #heal(): void {
+    if (this.#directory.repairs) this.#attempt(() => this.#rewrite());
   }
 
   /** The header is damaged: its nonce, or one that differs in a bit, is that of the first entry. */
@@ -235,8 +246,7 @@ export class StreamOffsets {
     if (at + length > bytes.length) return 0;
     if (view.getInt32(at, true) !== xxh32(bytes, at + 4, length - 4, this.#nonce)) return 0;
     const name = decoder.decode(bytes.subarray(at + ENTRY_HEAD_BYTES, at + length));
-    this.#offsets.delete(name);
-    this.#offsets.set(name, view.getUint32(at + 5, true) + view.getUint16(at + 9, true) * 2 ** 32);
+    this.#keep(name, view.getUint32(at + 5, true) + view.getUint16(at + 9, true) * 2 ** 32);
     return length;
   }
 

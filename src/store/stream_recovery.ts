@@ -42,13 +42,18 @@ export class StreamRecovery {
       this.#report("foreign-file", path, "not one of ours, left alone");
     }
     let current: OpenedSegment | null = null;
-    for (const number of segments) {
-      const opened = this.#opener.open(number, false, number === segments.at(-1));
-      if (opened === null) continue;
-      if (current !== null) this.#add(current, opened.header, chain, index);
-      current = opened;
+    try {
+      for (const number of segments) {
+        const opened = this.#opener.open(number, false, number === segments.at(-1));
+        if (opened === null) continue;
+        if (current !== null) this.#add(current, opened.header, chain, index);
+        current = opened;
+      }
+      if (current !== null) this.#add(current, null, chain, index);
+    } catch (error) {
+      current?.segment.file?.close();
+      throw error;
     }
-    if (current !== null) this.#add(current, null, chain, index);
     chain.lastNumber = highest;
   }
 

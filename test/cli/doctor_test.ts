@@ -10,6 +10,7 @@ import { describe, it } from "node:test";
 import * as amqplib from "amqplib";
 import type { DataDirReport } from "../../src/doctor/check_data_dir.ts";
 import type { DiskReport } from "../../src/doctor/measure_disk.ts";
+import { xxh32 } from "../../src/store/checksum.ts";
 import {
   BrokerProcess,
   commandOf,
@@ -191,7 +192,9 @@ for (const target of testTargets()) {
       const missing = await doctor(target, "--data-dir", join(empty, "missing"));
       assert.deepEqual([missing.code, readdirSync(empty)], [2, []]);
 
-      writeFileSync(join(empty, "definitions.log"), Buffer.from([0x4c, 0x56, 0x44, 0x46, 9, 0, 64, 0, 0, 0]));
+      const header = Buffer.from([0x4c, 0x56, 0x44, 0x46, 9, 0, 12, 0, 0, 0, 0, 0]);
+      header.writeInt32LE(xxh32(header, 0, 8, 0), 8);
+      writeFileSync(join(empty, "definitions.log"), header);
       const later = await doctor(target, "--data-dir", empty);
       assert.equal(later.code, 2);
       assert.match(later.stderr, /unknown version of a definitions log: expected 1, found 9\n$/);

@@ -3,7 +3,19 @@
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { amqp } from "./amqp/conversation.ts";
 import { client } from "./client/hostile_server.ts";
+import { acks, definitions, offsets, segments } from "./store/files.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
 
-export const TARGETS: readonly FuzzTarget[] = [frames, tables, methods, properties, amqp, client];
+export const TARGETS: readonly FuzzTarget[] = [
+  frames,
+  tables,
+  methods,
+  properties,
+  amqp,
+  client,
+  segments,
+  acks,
+  definitions,
+  offsets,
+];
