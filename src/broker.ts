@@ -54,6 +54,9 @@ export interface BrokerHooks {
   readonly onFault?: (fault: Error) => void;
 }
 
+/** What may change while a broker runs. */
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+
 export interface Listening {
   readonly protocol: "amqp";
   readonly host: string;
@@ -62,9 +65,9 @@ export interface Listening {
 
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
-  readonly config: Config;
   readonly #onFault: (fault: unknown) => void;
   readonly #runtime: Runtime | null;
+  #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
@@ -73,7 +76,7 @@ export class Broker {
    * that which runs us, for tests.
    */
   constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
-    this.config = completeConfig(config);
+    this.#config = completeConfig(config);
     this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
@@ -81,6 +84,19 @@ export class Broker {
       });
     });
     this.#onFault = (fault) => report(fault instanceof Error ? fault : new Error(String(fault)));
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /**
+   * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
+   * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
+   */
+  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+    this.#parts?.reconfigure(this.#config);
   }
 
   /** What is listened on, with the ports that were really bound. */
@@ -103,7 +119,7 @@ export class Broker {
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.config, this.#runtime ?? await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -129,7 +145,7 @@ class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
-  readonly #config: Config;
+  #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
   readonly #log: Logger = getLogger(["leveret", "store"]);
@@ -154,16 +170,27 @@ class Parts {
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
     this.#runtime = runtime;
-    this.#syncer = config.sync && !config.memory ? runtime.startSyncer() : null;
-    this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
+    this.#syncer = config.memory ? null : runtime.startSyncer();
+    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    const current = () => this.#config;
     this.alarms = new Alarms({
       freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      freeDiskBytesMin: config.freeDiskBytesMin,
+      get freeDiskBytesMin() {
+        return current().freeDiskBytesMin;
+      },
       residentBytes: () => process.memoryUsage.rss(),
-      residentBytesMax: config.residentBytesMax,
+      get residentBytesMax() {
+        return current().residentBytesMax;
+      },
     });
+  }
+
+  reconfigure(config: Config): void {
+    this.#config = config;
+    this.#commit.syncing = config.sync;
+    this.alarms.check();
   }
 
   // Starting
@@ -171,7 +198,7 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
-    this.#settleOrphans(replay);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const vhost = this.#createVhost(DEFAULT_VHOST);
     this.#replaying = true;
     const loose = replay.restore(vhost);
@@ -204,6 +231,8 @@ class Parts {
       (entry) => replay.replay(entry),
       (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -297,18 +326,6 @@ class Parts {
     else this.#log.info("{text}", { text });
   }
 
-  /** Before a queue is opened: its messages may have been put aside, and ids in use must not be given again. */
-  #settleOrphans(replay: DefinitionsReplay): void {
-    this.#queueIdMax = replay.queueIdMax;
-    const dataDir = this.#dataDir;
-    if (dataDir === null) return;
-    this.#queueIdMax = Math.max(this.#queueIdMax, ...dataDir.queueIds().slice(-1), ...dataDir.orphanIds().slice(-1));
-    for (const path of dataDir.foreignPaths()) {
-      this.#reportEvent({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
-    }
-    settleOrphans(this.#runtime.disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
-  }
-
   async listen(): Promise<void> {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
@@ -373,6 +390,11 @@ class Parts {
     await this.#durableFiles?.close();
     this.#dataDir?.close();
   }
+}
+
+/** Without what is undefined, which would hide what is there. */
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Free bytes of the disk with this directory; null where that cannot be told. */

@@ -66,9 +66,6 @@ function check(runtime: Runtime, dataDir: DataDir, segmentBytes: number, repairs
   const files = repairs ? plain : lookingFiles(plain);
   const { disk } = files;
   const { definitions, replay } = readDefinitions(disk, dataDir.definitionsPath, report, repairs);
-  for (const path of dataDir.foreignPaths()) {
-    report({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
-  }
   settleOrphans(disk, dataDir, replay.ids, report, repairs);
   const inspector = new Inspector({ files, segmentBytes, report, repairs });
   const queues: CheckedQueue[] = [];

@@ -15,19 +15,27 @@ export interface KnownIds {
   readonly named: ReadonlySet<number>;
 }
 
-/** Puts every directory where it belongs; without `repairs` it only says so. */
+/**
+ * Puts every directory where it belongs, and tells of what is not ours; without `repairs` it only says so. Returns the
+ * highest id that has a directory anywhere: it must not be given again.
+ */
 export function settleOrphans(
   disk: Disk,
   dataDir: DataDir,
   known: KnownIds,
   report: (event: StoreEvent) => void,
   repairs = true,
-): void {
+): number {
   const tell = (kind: StoreEventKind, id: number, detail: string) => {
     report({ kind, path: dataDir.queuePath(id), offset: 0, bytes: 0, detail });
   };
+  for (const path of dataDir.foreignPaths()) {
+    report({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
+  }
   const present = new Set(dataDir.queueIds());
-  for (const id of dataDir.orphanIds()) {
+  const orphans = dataDir.orphanIds();
+  const highest = [...present, ...orphans].reduce((most, id) => Math.max(most, id), 0);
+  for (const id of orphans) {
     if (!known.live.has(id) || present.has(id)) continue;
     if (repairs && !dataDir.bringBack(id)) continue;
     tell("returned-queue", id, "the definitions know it again: brought back from orphans/");
@@ -43,6 +51,7 @@ export function settleOrphans(
       tell("orphan-queue", id, `messages of a queue without a definition: ${where}`);
     }
   }
+  return highest;
 }
 
 /** Whether the directory of a queue has a segment with anything in it. */
