@@ -35,7 +35,7 @@ export function dataDirText(report: DataDirReport): string {
 
 function queueText({ id, vhost, name, type, segments, segmentBytes, records, ready, settled, damaged }: CheckedQueue) {
   const what = `${type} '${name}' in vhost '${vhost}' (${String(id).padStart(10, "0")})`;
-  const inside = `${count(records, "record")}, ${ready} ready, ${settled} settled`;
+  const inside = `${count(records, "record")}, ${number(ready)} ready, ${number(settled)} settled`;
   const state = damaged === 0 ? "sound" : `${damaged} DAMAGED`;
   return `${what}: ${count(segments, "segment")}, ${bytes(segmentBytes)}, ${inside}: ${state}`;
 }
@@ -55,14 +55,18 @@ function findingLines({ dataDir, repaired }: DataDirReport, what: string, findin
 function verdict({ isSound, repaired, findings }: DataDirReport): string {
   if (isSound) return "sound";
   const found = `${count(findings.filter(({ isDamage }) => isDamage).length, "place")} damaged`;
-  return repaired ? `${found}: put right` : `${found}: nothing was changed`;
+  return repaired ? `${found}: dealt with` : `${found}: nothing was changed`;
 }
 
-function count(number: number, noun: string): string {
-  const many = noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
-  return `${number.toLocaleString("en-US")} ${number === 1 ? noun : many}`;
+function count(many: number, noun: string): string {
+  const plural = noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+  return `${number(many)} ${many === 1 ? noun : plural}`;
 }
 
-function bytes(number: number): string {
-  return `${number.toLocaleString("en-US")} bytes`;
+function bytes(many: number): string {
+  return `${number(many)} bytes`;
+}
+
+function number(value: number): string {
+  return value.toLocaleString("en-US");
 }
