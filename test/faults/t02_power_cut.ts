@@ -24,7 +24,7 @@ export const powerCut: FaultCase = {
   name: "T02",
   title: "power cut under load",
   needs: ["root", "loop", "reflink"],
-  run: (context) => cutPower(context, context.full ? CUTS.full : CUTS.short, []),
+  run: (context) => cutPower(context, context.times ?? (context.full ? CUTS.full : CUTS.short), []),
   control: {
     what: "--no-sync",
     run: (context) => cutPower(context, CUTS.control, ["--no-sync"]),
@@ -34,6 +34,7 @@ export const powerCut: FaultCase = {
 interface Tally {
   cuts: number;
   confirmed: number;
+  confirmedInLife: number;
   again: number;
   lost: number;
   phantom: number;
@@ -42,7 +43,7 @@ interface Tally {
 
 async function cutPower(context: FaultContext, cuts: number, args: readonly string[]): Promise<FaultResult> {
   const releases = new Releases();
-  const tally: Tally = { cuts: 0, confirmed: 0, again: 0, lost: 0, phantom: 0, failures: [] };
+  const tally: Tally = { cuts: 0, confirmed: 0, confirmedInLife: 0, again: 0, lost: 0, phantom: 0, failures: [] };
   try {
     const disk = new PowerDisk(releases);
     const random = new Random(context.seed);
@@ -71,6 +72,7 @@ async function live(
   tally: Tally,
 ): Promise<void> {
   const dataDir = join(disk.fresh(), "data");
+  tally.confirmedInLife = 0;
   const load = new Load({ ...PLAN, seed: random.next() });
   const broker = await startFaultBroker(context, { dataDir, args: ["--log-level", "warn", ...args] });
   try {
@@ -112,7 +114,8 @@ async function judge(
         next = command.name;
       } else {
         const verdict = await load.judge(cut, broker.port);
-        tally.confirmed += verdict.confirmed;
+        tally.confirmed += verdict.confirmed - tally.confirmedInLife;
+        tally.confirmedInLife = verdict.confirmed;
         tally.again += verdict.redelivered;
         tally.lost += verdict.lost;
         tally.phantom += verdict.phantom;
