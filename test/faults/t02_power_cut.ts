@@ -1,6 +1,8 @@
 // T02: the power goes under load. What was on disk at that moment is given to another broker, while the first one, which
 // knows nothing of it, goes on.
 
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
@@ -93,6 +95,13 @@ async function live(
   }
 }
 
+/** The power is back: the machine runs another time, which the broker tells from its boot id. */
+function startMachine(dataDir: string): void {
+  const path = join(dataDir, "run");
+  if (!existsSync(path)) return;
+  writeFileSync(path, readFileSync(path, "utf8").replace(/^running \S+/, `running ${randomUUID()}`));
+}
+
 /** A broker on what the cut left, and the verdict over what it delivers; `twice`: its power goes at once, too. */
 async function judge(
   context: FaultContext,
@@ -104,6 +113,7 @@ async function judge(
   tally: Tally,
 ): Promise<void> {
   const { path, remove } = disk.mountCut(name);
+  startMachine(join(path, "data"));
   let next: string | null = null;
   try {
     const broker = await startFaultBroker(context, { dataDir: join(path, "data"), args: ["--log-level", "warn"] });
