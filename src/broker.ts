@@ -28,6 +28,7 @@ import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
 import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
 import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
@@ -155,6 +156,7 @@ class Parts {
   readonly #timers: Timers;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
   /** Entries that are being played back are not written again. */
   #replaying = false;
@@ -212,6 +214,8 @@ class Parts {
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
     const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
@@ -306,6 +310,7 @@ class Parts {
       commit: this.#commit,
       pool,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -377,6 +382,7 @@ class Parts {
       await this.#commit.drain();
       for (const vhost of this.#vhosts.values()) vhost.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }

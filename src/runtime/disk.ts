@@ -3,13 +3,14 @@
 
 import fs from "node:fs";
 import { join } from "node:path";
+import { fileFault } from "./errno.ts";
 
 /** Only the broker's own user may look at messages and definitions. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Errors are those of node:fs: they carry errno's name as `code`. What is written survives the process at once, a power
+ * Errors are those of node:fs, or FileFaults: they carry errno's name as `code`. What is written survives the process at once, a power
  * cut only after a sync: of the file for its bytes, of the directory for the names in it.
  */
 export interface Disk {
@@ -76,9 +77,21 @@ export const systemDisk: Disk = {
   open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
   close: (fd) => fs.closeSync(fd),
   read: (fd, bytes, to, count, at) => fs.readSync(fd, bytes, to, count, at),
-  write: (fd, bytes, from, count, at) => fs.writeSync(fd, bytes, from, count, at),
+  write(fd, bytes, from, count, at) {
+    try {
+      return fs.writeSync(fd, bytes, from, count, at);
+    } catch (error) {
+      throw fileFault("write", pathOf(fd), error);
+    }
+  },
   truncate: (fd, bytes) => fs.ftruncateSync(fd, bytes),
-  sync: (fd) => fs.fsyncSync(fd),
+  sync(fd) {
+    try {
+      fs.fsyncSync(fd);
+    } catch (error) {
+      throw fileFault("sync", pathOf(fd), error);
+    }
+  },
 
   readFile: (path) => unlessAbsent(() => fs.readFileSync(path)),
   writeFile: (path, bytes) => fs.writeFileSync(path, bytes, { mode: FILE_MODE }),
@@ -128,6 +141,15 @@ function kindOf(path: string, entry: fs.Dirent): DiskEntry["kind"] {
   if (entry.isDirectory()) return "directory";
   const found = unlessAbsent(() => fs.statSync(join(path, entry.name), { throwIfNoEntry: false }));
   return found?.isFile() ? "file" : found?.isDirectory() ? "directory" : "other";
+}
+
+/** For an error: node:fs does not say of which file it is. */
+function pathOf(fd: number): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return `descriptor ${fd}`;
+  }
 }
 
 /** What `ask` finds; null when the path does not lead there. */

@@ -9,7 +9,7 @@ import type { FileLock, Runtime } from "../runtime/runtime.ts";
 const QUEUE_DIRECTORY = /^[0-9]{10}$/;
 const QUEUE_ID_MAX = 0xffffffff;
 const SPARE_FILE = /^[0-9]{10}$/;
-const OUR_NAMES = /^(lock|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
+const OUR_NAMES = /^(lock|run|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
 
 /** The data directory cannot be used: one line that says which and why. */
 export class DataDirFault extends Error {
@@ -21,6 +21,8 @@ export class DataDir {
   readonly path: string;
   /** `definitions.log`. */
   readonly definitionsPath: string;
+  /** `run`: see last_stop.ts. */
+  readonly runPath: string;
   /** The folder of the spare segments. */
   readonly sparePath: string;
   readonly #queuesPath: string;
@@ -77,6 +79,7 @@ export class DataDir {
   private constructor(path: string, lock: FileLock, disk: Disk) {
     this.path = path;
     this.definitionsPath = join(path, "definitions.log");
+    this.runPath = join(path, "run");
     this.sparePath = join(path, "spare");
     this.#queuesPath = join(path, "queues");
     this.#orphansPath = join(path, "orphans");

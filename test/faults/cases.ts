@@ -5,10 +5,14 @@ import { killLoop } from "./t01_kill_loop.ts";
 import { powerCut } from "./t02_power_cut.ts";
 import { tornTail } from "./t03_torn_tail.ts";
 import { bitRot } from "./t04_bit_rot.ts";
+import { ioError } from "./t07_io_error.ts";
+import { slowDisk } from "./t08_slow_disk.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
   powerCut,
   tornTail,
   bitRot,
+  ioError,
+  slowDisk,
 ];

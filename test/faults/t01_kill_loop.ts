@@ -36,7 +36,7 @@ export const killLoop: FaultCase = {
   name: "T01",
   title: "kill -9 under load",
   needs: [],
-  run: (context) => kill(context, context.full ? KILLS.full : KILLS.short),
+  run: (context) => kill(context, context.times ?? (context.full ? KILLS.full : KILLS.short)),
   control: {
     what: "confirms before the bytes are in the file",
     run: (context) => kill({ ...context, mutant: buildMutant(CONFIRMS_AHEAD) }, KILLS.control),

@@ -1,6 +1,8 @@
 // T02: the power goes under load. What was on disk at that moment is given to another broker, while the first one, which
 // knows nothing of it, goes on.
 
+import { randomUUID } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
@@ -24,7 +26,7 @@ export const powerCut: FaultCase = {
   name: "T02",
   title: "power cut under load",
   needs: ["root", "loop", "reflink"],
-  run: (context) => cutPower(context, context.full ? CUTS.full : CUTS.short, []),
+  run: (context) => cutPower(context, context.times ?? (context.full ? CUTS.full : CUTS.short), []),
   control: {
     what: "--no-sync",
     run: (context) => cutPower(context, CUTS.control, ["--no-sync"]),
@@ -34,6 +36,7 @@ export const powerCut: FaultCase = {
 interface Tally {
   cuts: number;
   confirmed: number;
+  confirmedInLife: number;
   again: number;
   lost: number;
   phantom: number;
@@ -42,7 +45,7 @@ interface Tally {
 
 async function cutPower(context: FaultContext, cuts: number, args: readonly string[]): Promise<FaultResult> {
   const releases = new Releases();
-  const tally: Tally = { cuts: 0, confirmed: 0, again: 0, lost: 0, phantom: 0, failures: [] };
+  const tally: Tally = { cuts: 0, confirmed: 0, confirmedInLife: 0, again: 0, lost: 0, phantom: 0, failures: [] };
   try {
     const disk = new PowerDisk(releases);
     const random = new Random(context.seed);
@@ -71,6 +74,7 @@ async function live(
   tally: Tally,
 ): Promise<void> {
   const dataDir = join(disk.fresh(), "data");
+  tally.confirmedInLife = 0;
   const load = new Load({ ...PLAN, seed: random.next() });
   const broker = await startFaultBroker(context, { dataDir, args: ["--log-level", "warn", ...args] });
   try {
@@ -91,6 +95,13 @@ async function live(
   }
 }
 
+/** The power is back: the machine runs another time, which the broker tells from its boot id. */
+function startMachine(dataDir: string): void {
+  const path = join(dataDir, "run");
+  if (!existsSync(path)) return;
+  writeFileSync(path, readFileSync(path, "utf8").replace(/^running \S+/, `running ${randomUUID()}`));
+}
+
 /** A broker on what the cut left, and the verdict over what it delivers; `twice`: its power goes at once, too. */
 async function judge(
   context: FaultContext,
@@ -102,6 +113,7 @@ async function judge(
   tally: Tally,
 ): Promise<void> {
   const { path, remove } = disk.mountCut(name);
+  startMachine(join(path, "data"));
   let next: string | null = null;
   try {
     const broker = await startFaultBroker(context, { dataDir: join(path, "data"), args: ["--log-level", "warn"] });
@@ -112,7 +124,8 @@ async function judge(
         next = command.name;
       } else {
         const verdict = await load.judge(cut, broker.port);
-        tally.confirmed += verdict.confirmed;
+        tally.confirmed += verdict.confirmed - tally.confirmedInLife;
+        tally.confirmedInLife = verdict.confirmed;
         tally.again += verdict.redelivered;
         tally.lost += verdict.lost;
         tally.phantom += verdict.phantom;

@@ -13,19 +13,15 @@ export class Times implements PublisherClock {
   readonly #confirmedMs: number[] = [];
 
   published(number: number): void {
-    this.#publishedMs[number] = nowMs();
+    this.#publishedMs[number] = Date.now();
     this.#confirmedMs[number] = 0;
   }
 
   confirmed(number: number): void {
-    this.#confirmedMs[number] = nowMs();
+    this.#confirmedMs[number] = Date.now();
   }
 
   report(): TimesReport {
     return { publishedMs: this.#publishedMs, confirmedMs: this.#confirmedMs };
   }
-}
-
-function nowMs(): number {
-  return performance.timeOrigin + performance.now();
 }
