@@ -52,6 +52,9 @@ export interface BrokerHooks {
   readonly onFault?: (fault: Error) => void;
 }
 
+/** What may change while a broker runs. */
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+
 export interface Listening {
   readonly protocol: "amqp";
   readonly host: string;
@@ -60,9 +63,9 @@ export interface Listening {
 
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
-  readonly config: Config;
   readonly #onFault: (fault: unknown) => void;
   readonly #runtime: Runtime | null;
+  #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
@@ -71,7 +74,7 @@ export class Broker {
    * that which runs us, for tests.
    */
   constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
-    this.config = completeConfig(config);
+    this.#config = completeConfig(config);
     this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
@@ -79,6 +82,19 @@ export class Broker {
       });
     });
     this.#onFault = (fault) => report(fault instanceof Error ? fault : new Error(String(fault)));
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /**
+   * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
+   * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
+   */
+  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+    this.#parts?.reconfigure(this.#config);
   }
 
   /** What is listened on, with the ports that were really bound. */
@@ -96,7 +112,7 @@ export class Broker {
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.config, this.#runtime ?? await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -121,7 +137,7 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
-  readonly #config: Config;
+  #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
   readonly #log: Logger = getLogger(["leveret", "store"]);
@@ -148,16 +164,27 @@ class Parts {
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
     this.#runtime = runtime;
-    this.#syncer = config.sync && !config.memory ? runtime.startSyncer() : null;
-    this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
+    this.#syncer = config.memory ? null : runtime.startSyncer();
+    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    const current = () => this.#config;
     this.alarms = new Alarms({
       freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      freeDiskBytesMin: config.freeDiskBytesMin,
+      get freeDiskBytesMin() {
+        return current().freeDiskBytesMin;
+      },
       residentBytes: () => process.memoryUsage.rss(),
-      residentBytesMax: config.residentBytesMax,
+      get residentBytesMax() {
+        return current().residentBytesMax;
+      },
     });
+  }
+
+  reconfigure(config: Config): void {
+    this.#config = config;
+    this.#commit.syncing = config.sync;
+    this.alarms.check();
   }
 
   // Starting
@@ -363,6 +390,11 @@ class Parts {
     await this.#durableFiles?.close();
     this.#dataDir?.close();
   }
+}
+
+/** Without what is undefined, which would hide what is there. */
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
 
 /** Free bytes of the disk with this directory; null where that cannot be told. */
