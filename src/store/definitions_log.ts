@@ -163,9 +163,11 @@ function cutTail(disk: Disk, path: string, bytes: Uint8Array, scan: Scan, report
   const fd = disk.open(path, "r+");
   if (scan.end < bytes.length) {
     disk.truncate(fd, scan.end);
-    disk.sync(fd);
     report(tornTail(path, scan.end, bytes.length - scan.end));
   }
+  // A process that was killed may have left it to the page cache alone: what is there is answered for from now on.
+  disk.sync(fd);
+  disk.syncDirectory(dirname(path));
   return { fd, end: scan.end };
 }
 

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { systemDisk } from "../runtime/disk.ts";
+import { type Disk, systemDisk } from "../runtime/disk.ts";
 import { DefinitionsLog } from "./definitions_log.ts";
 import type { DefinitionsCommit, DefinitionsEntry, DefinitionsEvent } from "./definitions_log.ts";
 
@@ -81,6 +81,25 @@ describe("definitions log", () => {
     opened.push(result);
     return result;
   }
+
+  it("is on disk when it was opened, since a killed process may have left it to the page cache", () => {
+    write([{ op: "a" }]);
+    const synced: string[] = [];
+    const disk: Disk = {
+      ...systemDisk,
+      sync(fd) {
+        assert.equal(fstatSync(fd).ino, statSync(path).ino);
+        synced.push("file");
+        systemDisk.sync(fd);
+      },
+      syncDirectory(directory) {
+        synced.push(directory);
+        systemDisk.syncDirectory(directory);
+      },
+    };
+    DefinitionsLog.open(disk, path, new TestCommit(), () => {}, () => {}).close();
+    assert.deepEqual(synced, ["file", root]);
+  });
 
   /** Opens, looks and closes. */
   function reopen(): Opened {
