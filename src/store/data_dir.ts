@@ -49,6 +49,8 @@ export class DataDir {
       const dataDir = new DataDir(path, lock, runtime.disk);
       makeDirectory(runtime.disk, dataDir.#queuesPath);
       makeDirectory(runtime.disk, dataDir.sparePath);
+      // The queues' folders that a killed process made, too.
+      syncDirectory(runtime.disk, dataDir.#queuesPath);
       return dataDir;
     } catch (error) {
       lock.release();
@@ -171,19 +173,23 @@ export class DataDir {
   }
 }
 
-/** Makes a directory and those above it if they are not there, durably. */
+/**
+ * Makes a directory and those above it if they are not there, durably. One that is there may have been made by a process
+ * that was killed before it could see to that.
+ */
 function makeDirectory(disk: Disk, path: string): void {
   // Where a file is in the way further up, it will be found there.
   const found = disk.stat(path);
-  if (found?.isDirectory) return;
-  if (found !== null) throw new Error(`${path} is a file`);
-  makeDirectory(disk, dirname(path));
-  disk.makeDirectory(path);
-  disk.makePrivate(path);
+  if (found !== null && !found.isDirectory) throw new Error(`${path} is a file`);
+  if (found === null) {
+    makeDirectory(disk, dirname(path));
+    disk.makeDirectory(path);
+    disk.makePrivate(path);
+  }
   syncDirectory(disk, dirname(path));
 }
 
-/** So that a power cut does not take the new folder. A directory that we may not read we cannot sync. */
+/** So that a power cut does not take what was made in it. A directory that we may not read we cannot sync. */
 function syncDirectory(disk: Disk, path: string): void {
   let fd: number;
   try {
@@ -193,6 +199,9 @@ function syncDirectory(disk: Disk, path: string): void {
   }
   try {
     disk.sync(fd);
+  } catch (error) {
+    // One that nothing was made in: the root of a container, say.
+    if (errorCode(error) !== "EROFS" && errorCode(error) !== "EINVAL") throw error;
   } finally {
     disk.close(fd);
   }

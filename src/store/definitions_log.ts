@@ -180,10 +180,10 @@ function cutTail(disk: Disk, path: string, { bytes, scan: { end } }: FoundDefini
     return created;
   }
   const fd = disk.open(path, "r+");
-  if (end < bytes.length) {
-    disk.truncate(fd, end);
-    disk.sync(fd);
-  }
+  if (end < bytes.length) disk.truncate(fd, end);
+  // A process that was killed may have left it to the page cache alone: what is there is answered for from now on.
+  disk.sync(fd);
+  disk.syncDirectory(dirname(path));
   return { fd, end };
 }
 

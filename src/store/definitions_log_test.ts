@@ -84,6 +84,25 @@ describe("definitions log", () => {
     return result;
   }
 
+  it("is on disk when it was opened, since a killed process may have left it to the page cache", () => {
+    write([{ op: "a" }]);
+    const synced: string[] = [];
+    const disk: Disk = {
+      ...systemDisk,
+      sync(fd) {
+        assert.equal(fstatSync(fd).ino, statSync(path).ino);
+        synced.push("file");
+        systemDisk.sync(fd);
+      },
+      syncDirectory(directory) {
+        synced.push(directory);
+        systemDisk.syncDirectory(directory);
+      },
+    };
+    DefinitionsLog.open(disk, path, new TestCommit(), () => {}, () => {}).close();
+    assert.deepEqual(synced, ["file", root]);
+  });
+
   /** Opens, looks and closes. */
   function reopen(): Opened {
     const result = open();
