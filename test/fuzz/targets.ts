@@ -3,7 +3,8 @@
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { amqp } from "./amqp/conversation.ts";
 import { client } from "./client/hostile_server.ts";
+import { settings, uris } from "./config/settings.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
 
-export const TARGETS: readonly FuzzTarget[] = [frames, tables, methods, properties, amqp, client];
+export const TARGETS: readonly FuzzTarget[] = [frames, tables, methods, properties, amqp, client, settings, uris];
