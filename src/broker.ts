@@ -1,6 +1,5 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -22,6 +21,7 @@ import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
+import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
@@ -52,6 +52,9 @@ export interface BrokerHooks {
   readonly onFault?: (fault: Error) => void;
 }
 
+/** What may change while a broker runs. */
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+
 export interface Listening {
   readonly protocol: "amqp";
   readonly host: string;
@@ -60,20 +63,38 @@ export interface Listening {
 
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
-  readonly config: Config;
   readonly #onFault: (fault: unknown) => void;
+  readonly #runtime: Runtime | null;
+  #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
-  /** Whatever `config` does not give has its default; throws a ConfigFault for a bad value. */
-  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}) {
-    this.config = completeConfig(config);
+  /**
+   * Whatever `config` does not give has its default; throws a ConfigFault for a bad value. `runtime`: another one than
+   * that which runs us, for tests.
+   */
+  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
+    this.#config = completeConfig(config);
+    this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
       });
     });
     this.#onFault = (fault) => report(fault instanceof Error ? fault : new Error(String(fault)));
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  /**
+   * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
+   * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
+   */
+  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+    this.#parts?.reconfigure(this.#config);
   }
 
   /** What is listened on, with the ports that were really bound. */
@@ -91,7 +112,7 @@ export class Broker {
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.config, await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -116,7 +137,7 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
-  readonly #config: Config;
+  #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
   readonly #log: Logger = getLogger(["leveret", "store"]);
@@ -143,16 +164,27 @@ class Parts {
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
     this.#runtime = runtime;
-    this.#syncer = config.sync && !config.memory ? runtime.startSyncer() : null;
-    this.#commit = new GroupCommit({ syncer: this.#syncer, onFault });
+    this.#syncer = config.memory ? null : runtime.startSyncer();
+    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    const current = () => this.#config;
     this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(config.dataDir),
-      freeDiskBytesMin: config.freeDiskBytesMin,
+      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
+      get freeDiskBytesMin() {
+        return current().freeDiskBytesMin;
+      },
       residentBytes: () => process.memoryUsage.rss(),
-      residentBytesMax: config.residentBytesMax,
+      get residentBytesMax() {
+        return current().residentBytesMax;
+      },
     });
+  }
+
+  reconfigure(config: Config): void {
+    this.#config = config;
+    this.#commit.syncing = config.sync;
+    this.alarms.check();
   }
 
   // Starting
@@ -173,6 +205,7 @@ class Parts {
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
     const files = this.#durableFiles = this.#chooseFiles();
+    const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
       directory: dataDir.sparePath,
       segmentBytes: this.#config.segmentBytes,
@@ -180,10 +213,11 @@ class Parts {
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
     });
     const spillPath = join(dataDir.path, "transient");
-    rmSync(spillPath, { recursive: true, force: true });
-    mkdirSync(spillPath, { mode: 0o700 });
+    disk.removeTree(spillPath);
+    disk.makeDirectory(spillPath);
     this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
     this.#definitions = DefinitionsLog.open(
+      disk,
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
@@ -358,11 +392,15 @@ class Parts {
   }
 }
 
+/** Without what is undefined, which would hide what is there. */
+function defined<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
+
 /** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(path: string): number | null {
+function freeBytes(disk: Disk, path: string): number | null {
   try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
+    return disk.freeBytes(path);
   } catch {
     return null;
   }

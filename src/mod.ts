@@ -1,5 +1,5 @@
 // The library's door: a broker inside a program.
 
-export { Broker, type BrokerHooks, type Listening } from "./broker.ts";
+export { Broker, type BrokerHooks, type Listening, type LiveConfig } from "./broker.ts";
 export type { AmqpConfig, Config, PartialConfig } from "./config/config.ts";
 export { ConfigFault } from "./config/fault.ts";

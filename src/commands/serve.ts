@@ -5,18 +5,21 @@ import process from "node:process";
 import { getLogger } from "@logtape/logtape";
 import type { Command } from "commander";
 import { Broker } from "../broker.ts";
+import { configOf } from "../config/config.ts";
 import { OPTIONS } from "../config/options.ts";
 import { startLog } from "../log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { fail } from "./failure.ts";
-import { configOfCommand } from "./settings.ts";
+import { Reload, SYNC_IS_OFF } from "./reload.ts";
+import { settingsOf } from "./settings.ts";
 import { Signals } from "./signals.ts";
 
 const KEEP_ALIVE_MS = 2 ** 30;
 
 /** Resolves when the broker serves; the process then lives until a signal or a fault. */
 export async function serve(command: Command): Promise<void> {
-  const config = configOfCommand(command);
+  const { values } = settingsOf(command);
+  const config = configOf(values);
   startLog(config.logLevel);
   const log = getLogger("leveret");
   const withStack = config.logLevel === "debug";
@@ -34,6 +37,13 @@ export async function serve(command: Command): Promise<void> {
   });
   process.on("SIGTERM", () => signals.receive("SIGTERM"));
   process.on("SIGINT", () => signals.receive("SIGINT"));
+  const reload = new Reload(values, () => settingsOf(command).values, {
+    apply: (config) => broker.reconfigure(config),
+    log: (level) => startLog(level),
+    info: (text) => log.info("{text}", { text }),
+    warn: (text) => log.warn("{text}", { text }),
+  });
+  process.on("SIGHUP", () => reload.run());
 
   try {
     await broker.start();
@@ -46,7 +56,7 @@ export async function serve(command: Command): Promise<void> {
   if (config.defaultPassword === OPTIONS.defaultPassword.fallback) {
     log.warn(`user '${config.defaultUser}' has the password that everybody knows: set default_password`);
   }
-  if (!config.sync && !config.memory) log.warn("sync is off: what is confirmed may be lost when the power goes");
+  if (!config.sync && !config.memory) log.warn(SYNC_IS_OFF);
   writeSync(1, readyLine(broker.listeners));
 }
 

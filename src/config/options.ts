@@ -108,6 +108,10 @@ export const OPTIONS = {
   messageBytesMax: amqp("max_message_size", null, byteSize(1, 512 * MIB), 16 * MIB, "largest message body, bytes"),
 } as const;
 
+/** May change while the broker runs; the others take a restart. */
+export const LIVE_OPTIONS = ["logLevel", "sync", "freeDiskBytesMin", "residentBytesMax"] as const;
+export type LiveOptionName = typeof LIVE_OPTIONS[number];
+
 export type OptionName = keyof typeof OPTIONS;
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[];
 

@@ -1,15 +1,16 @@
 // The options as text: the table of the manual, and what `leveret config` shows.
 
 import type { Settings } from "./load.ts";
-import { flagName, type Option, OPTION_NAMES, OPTIONS } from "./options.ts";
+import { flagName, LIVE_OPTIONS, type Option, OPTION_NAMES, OPTIONS } from "./options.ts";
 import { bytesAsText } from "./value.ts";
 
-/** One Markdown table of all options. */
+/** One Markdown table of all options; those with a star may change while the broker runs. */
 export function optionTable(): string {
   const rows = OPTION_NAMES.map((name) => {
     const option: Option<unknown> = OPTIONS[name];
     const flag = flagName(option);
-    return `| \`[${option.section}] ${option.key}\` | ${
+    const star = LIVE_OPTIONS.some((live) => live === name) ? " *" : "";
+    return `| \`[${option.section}] ${option.key}\`${star} | ${
       flag === null ? "" : `\`${flag}\``
     } | \`${option.environment}\` ` +
       `| ${fallbackText(option)} | ${option.help}: ${option.kind.expects} |`;

@@ -1,6 +1,5 @@
 // What is to happen later: one-shot timers whose work belongs to a turn, like everything else that changes queues.
 
-import { clearTimeout, setTimeout } from "node:timers";
 import type { Turn } from "./turn.ts";
 
 /** setTimeout takes no more; longer waits are made of several. */

@@ -3,6 +3,7 @@
 
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { addressReason, addressText, resolveHost } from "./address.ts";
+import { systemDisk } from "./disk.ts";
 import { ConnectFault, ListenFault } from "./fault.ts";
 import { lockFile } from "./file_lock.ts";
 import { FilePreparer } from "./file_thread.ts";
@@ -30,6 +31,7 @@ type Accept = (conn: Conn) => ConnHandler;
 
 export class BunRuntime implements Runtime {
   readonly name = "bun";
+  readonly disk = systemDisk;
   readonly #pool = new BufferPool();
   readonly #traffic = new Traffic();
   readonly #libc: Libc | null = openLibc();

@@ -3,6 +3,7 @@
 
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { addressReason, addressText, resolveHost } from "./address.ts";
+import { systemDisk } from "./disk.ts";
 import { ConnectFault, ListenFault } from "./fault.ts";
 import { lockFile } from "./file_lock.ts";
 import { FilePreparer } from "./file_thread.ts";
@@ -31,6 +32,7 @@ type Accept = (conn: Conn) => ConnHandler;
 
 export class DenoRuntime implements Runtime {
   readonly name = "deno";
+  readonly disk = systemDisk;
   readonly #pool = new BufferPool();
   readonly #rounds = new Rounds();
   readonly #libc: Libc | null = openLibc();

@@ -1,7 +1,7 @@
 // The acknowledgement log of one segment: a header and entries of 16 bytes, each with a checksum of its own that the
 // segment's nonce seeds. Entries only ever add to what is settled, so one that is damaged is passed over.
 
-import { openSync, readFileSync, writeSync } from "node:fs";
+import type { Disk } from "../runtime/disk.ts";
 import { xxh32Words } from "./checksum.ts";
 import { RangeList } from "./range_list.ts";
 import type { Segment } from "./segment.ts";
@@ -35,6 +35,7 @@ export class AckLog {
   readonly path: string;
   /** -1 while closed. */
   fd = -1;
+  readonly #disk: Disk;
   readonly #queueId: number;
   readonly #segment: number;
   readonly #nonce: number;
@@ -44,7 +45,8 @@ export class AckLog {
   #headed: boolean;
   #made: boolean;
 
-  constructor(path: string, queueId: number, segment: number, nonce: number, entries = 0, headed = false) {
+  constructor(disk: Disk, path: string, queueId: number, segment: number, nonce: number, entries = 0, headed = false) {
+    this.#disk = disk;
     this.path = path;
     this.#queueId = queueId;
     this.#segment = segment;
@@ -126,11 +128,11 @@ export class AckLog {
 
   #write(words: Int32Array, count: number, position: number): string | null {
     try {
-      if (this.fd < 0) this.fd = openSync(this.path, this.#made ? "r+" : "w", 0o600);
+      if (this.fd < 0) this.fd = this.#disk.open(this.path, this.#made ? "r+" : "w+");
       this.#made = true;
       const bytes = new Uint8Array(words.buffer, 0, count * 4);
       // A full disk shows as a short write on some runtimes, as an exception on others.
-      return writeSync(this.fd, bytes, 0, bytes.length, position) === bytes.length ? null : "ENOSPC";
+      return this.#disk.write(this.fd, bytes, 0, bytes.length, position) === bytes.length ? null : "ENOSPC";
     } catch (error) {
       const code = (error as { code?: unknown }).code;
       if (code === "ENOSPC" || code === "EDQUOT" || code === "EMFILE" || code === "ENFILE") return code;
@@ -153,8 +155,15 @@ export interface AckLogReading {
 }
 
 /** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing in it is intact. */
-export function readAckLog(path: string, queueId: number, segment: number, nonce: number): AckLogReading | null {
-  const content = readFileSync(path);
+export function readAckLog(
+  disk: Disk,
+  path: string,
+  queueId: number,
+  segment: number,
+  nonce: number,
+): AckLogReading | null {
+  const content = disk.readFile(path);
+  if (content === null) return null;
   const wholeBytes = Math.max(0, content.length - ACK_LOG_HEADER_BYTES);
   // The last entry may be a part of one: it is read as a damaged one and written over.
   const entries = Math.floor(wholeBytes / ACK_ENTRY_BYTES);
@@ -190,7 +199,7 @@ export function readAckLog(path: string, queueId: number, segment: number, nonce
     settled,
     deliveredTo,
     returns,
-    log: new AckLog(path, queueId, segment, nonce, entries, headed),
+    log: new AckLog(disk, path, queueId, segment, nonce, entries, headed),
     damagedEntries: entries - intact + (headed ? 0 : 1),
   };
 }

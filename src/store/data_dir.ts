@@ -1,22 +1,10 @@
 // The data directory: its lock, its folders and where things stand in it. Makes folders and removes queues' folders;
 // reads and writes no file.
 
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  type Stats,
-  statSync,
-} from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import type { Disk } from "../runtime/disk.ts";
 import type { FileLock, Runtime } from "../runtime/runtime.ts";
 
-/** Only the broker's own user may look at messages and definitions. */
-const DIRECTORY_MODE = 0o700;
 /** A queue's id as the name of its folder; ids are u32 in the files. */
 const QUEUE_DIRECTORY = /^[0-9]{10}$/;
 const QUEUE_ID_MAX = 0xffffffff;
@@ -34,13 +22,14 @@ export class DataDir {
   /** The folder of the spare segments. */
   readonly sparePath: string;
   readonly #queuesPath: string;
+  readonly #disk: Disk;
   #lock: FileLock | null;
 
   /** Makes the directory if need be, locks it, makes its folders. Throws a DataDirFault. */
-  static open(directory: string, runtime: Pick<Runtime, "lock">): DataDir {
+  static open(directory: string, runtime: Pick<Runtime, "lock" | "disk">): DataDir {
     const path = resolve(directory);
     try {
-      makeDirectory(path);
+      makeDirectory(runtime.disk, path);
     } catch (error) {
       throw new DataDirFault(`data directory ${path} ${reason(error)}`, { cause: error });
     }
@@ -52,21 +41,22 @@ export class DataDir {
     }
     if (lock === null) throw new DataDirFault(`data directory ${path} is in use by another process`);
     try {
-      return new DataDir(path, lock);
+      return new DataDir(path, lock, runtime.disk);
     } catch (error) {
       lock.release();
       throw new DataDirFault(`data directory ${path} ${reason(error)}`, { cause: error });
     }
   }
 
-  private constructor(path: string, lock: FileLock) {
+  private constructor(path: string, lock: FileLock, disk: Disk) {
     this.path = path;
     this.definitionsPath = join(path, "definitions.log");
     this.sparePath = join(path, "spare");
     this.#queuesPath = join(path, "queues");
     this.#lock = lock;
-    makeDirectory(this.#queuesPath);
-    makeDirectory(this.sparePath);
+    this.#disk = disk;
+    makeDirectory(disk, this.#queuesPath);
+    makeDirectory(disk, this.sparePath);
   }
 
   /** The folder of a queue; it is made by its store, with the first message. */
@@ -77,9 +67,9 @@ export class DataDir {
   /** Ids of the queues that have a folder, ascending. What is no queue's folder is passed over. */
   queueIds(): number[] {
     const ids: number[] = [];
-    for (const entry of readdirSync(this.#queuesPath, { withFileTypes: true })) {
-      if (!entry.isDirectory() || !QUEUE_DIRECTORY.test(entry.name)) continue;
-      const id = Number(entry.name);
+    for (const name of this.#disk.listDirectories(this.#queuesPath)) {
+      if (!QUEUE_DIRECTORY.test(name)) continue;
+      const id = Number(name);
       if (id <= QUEUE_ID_MAX) ids.push(id);
     }
     return ids.sort((a, b) => a - b);
@@ -90,7 +80,7 @@ export class DataDir {
    * is a folder without a definition, for the next start to remove.
    */
   removeQueue(queueId: number): void {
-    rmSync(this.queuePath(queueId), { recursive: true, force: true });
+    this.#disk.removeTree(this.queuePath(queueId));
   }
 
   /** Lets go of the lock. Idempotent. */
@@ -101,39 +91,29 @@ export class DataDir {
 }
 
 /** Makes a directory and those above it if they are not there, durably. */
-function makeDirectory(path: string): void {
-  const found = find(path);
-  if (found?.isDirectory()) return;
+function makeDirectory(disk: Disk, path: string): void {
+  // Where a file is in the way further up, it will be found there.
+  const found = disk.stat(path);
+  if (found?.isDirectory) return;
   if (found !== null) throw new Error(`${path} is a file`);
-  makeDirectory(dirname(path));
-  mkdirSync(path, { mode: DIRECTORY_MODE });
-  // The umask may have taken bits away that we need.
-  chmodSync(path, DIRECTORY_MODE);
-  syncDirectory(dirname(path));
-}
-
-function find(path: string): Stats | null {
-  try {
-    return statSync(path);
-  } catch (error) {
-    // Not a directory: the file is further up, where it will be found.
-    if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return null;
-    throw error;
-  }
+  makeDirectory(disk, dirname(path));
+  disk.makeDirectory(path);
+  disk.makePrivate(path);
+  syncDirectory(disk, dirname(path));
 }
 
 /** So that a power cut does not take the new folder. A directory that we may not read we cannot sync. */
-function syncDirectory(path: string): void {
+function syncDirectory(disk: Disk, path: string): void {
   let fd: number;
   try {
-    fd = openSync(path, "r");
+    fd = disk.open(path, "r");
   } catch {
     return;
   }
   try {
-    fsyncSync(fd);
+    disk.sync(fd);
   } finally {
-    closeSync(fd);
+    disk.close(fd);
   }
 }
 

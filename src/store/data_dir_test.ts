@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { systemDisk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import type { FileLock } from "../runtime/runtime.ts";
 import { DataDir, DataDirFault } from "./data_dir.ts";
 
 /** Locks within this process. */
 class Locks {
+  readonly disk = systemDisk;
   readonly taken = new Set<string>();
 
   lock(path: string): FileLock | null {
@@ -86,6 +88,7 @@ describe("data directory", () => {
 
   it("is refused in one line when it is not writable", () => {
     const denied = (code: string) => ({
+      disk: systemDisk,
       lock: (path: string): FileLock | null => {
         throw new FileFault("lock", path, code);
       },

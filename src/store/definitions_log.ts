@@ -2,22 +2,9 @@
 // file; knows nothing of what the entries mean. Opening reads it, drops what is damaged and says so; appending is
 // buffered until the end of the turn; compaction replaces the file by a shorter one.
 
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
 import { dirname } from "node:path";
 import { assert } from "../lib/assert.ts";
+import type { Disk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import {
   checkHeader,
@@ -67,6 +54,7 @@ export interface Definitions {
 }
 
 export class DefinitionsLog implements Definitions {
+  readonly #disk: Disk;
   readonly #path: string;
   readonly #commit: DefinitionsCommit;
   #file: OpenFile;
@@ -80,32 +68,35 @@ export class DefinitionsLog implements Definitions {
    * StoreFault; damage is dropped from the file and reported.
    */
   static open(
+    disk: Disk,
     path: string,
     commit: DefinitionsCommit,
     replay: (entry: DefinitionsEntry) => void,
     report: (event: DefinitionsEvent) => void,
   ): DefinitionsLog {
-    rmSync(newPath(path), { force: true });
-    const bytes = readWhole(path);
+    disk.remove(newPath(path));
+    const bytes = disk.readFile(path);
     if (bytes === null || isTornHeader(bytes)) {
       if (bytes !== null) report(tornTail(path, 0, bytes.length));
-      const created = putInPlace(path, writeBeside(path, new EntryBuffer()));
-      syncDirectory(dirname(path));
-      return new DefinitionsLog(path, commit, created, 0);
+      const created = putInPlace(disk, path, writeBeside(disk, path, new EntryBuffer()));
+      disk.syncDirectory(dirname(path));
+      return new DefinitionsLog(disk, path, commit, created, 0);
     }
     checkHeader(path, bytes);
     const scan = scanEntries(bytes);
-    const file = scan.gaps.length === 0 ? cutTail(path, bytes, scan, report) : dropGaps(path, bytes, scan, report);
+    const repair = scan.gaps.length === 0 ? cutTail : dropGaps;
+    const file = repair(disk, path, bytes, scan, report);
     try {
       for (const run of scan.entries) replay(decodeEntry(bytes, run));
     } catch (error) {
-      closeSync(file.fd);
+      disk.close(file.fd);
       throw error;
     }
-    return new DefinitionsLog(path, commit, file, scan.entries.length);
+    return new DefinitionsLog(disk, path, commit, file, scan.entries.length);
   }
 
-  private constructor(path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
+  private constructor(disk: Disk, path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
+    this.#disk = disk;
     this.#path = path;
     this.#commit = commit;
     this.#file = file;
@@ -130,7 +121,7 @@ export class DefinitionsLog implements Definitions {
     this.#touched = false;
     const count = this.#buffer.length;
     if (count === 0) return;
-    writeAll(this.#path, this.#file.fd, this.#buffer.bytes, count, this.#file.end);
+    writeAll(this.#disk, this.#path, this.#file.fd, this.#buffer.bytes, count, this.#file.end);
     this.#file.end += count;
     this.#buffer.clear();
     this.#commit.dirty(this.#file.fd);
@@ -143,18 +134,19 @@ export class DefinitionsLog implements Definitions {
       whole.push(this.#path, entry);
       count += 1;
     }
+    const disk = this.#disk;
     const old = this.#file.fd;
-    this.#file = putInPlace(this.#path, writeBeside(this.#path, whole));
+    this.#file = putInPlace(disk, this.#path, writeBeside(disk, this.#path, whole));
     this.#entryCount = count;
     this.#buffer.clear();
-    this.#commit.release(old, true, () => closeSync(old));
-    syncDirectory(dirname(this.#path));
+    this.#commit.release(old, true, () => disk.close(old));
+    disk.syncDirectory(dirname(this.#path));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeSync(this.#file.fd);
+    this.#disk.close(this.#file.fd);
   }
 }
 
@@ -164,28 +156,30 @@ interface OpenFile {
   end: number;
 }
 
+type Report = (event: DefinitionsEvent) => void;
+
 /** Opens a file without gaps and cuts off what stands behind its last whole entry. */
-function cutTail(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
-  const fd = openSync(path, "r+");
+function cutTail(disk: Disk, path: string, bytes: Uint8Array, scan: Scan, report: Report): OpenFile {
+  const fd = disk.open(path, "r+");
   if (scan.end < bytes.length) {
-    ftruncateSync(fd, scan.end);
-    fsyncSync(fd);
+    disk.truncate(fd, scan.end);
+    disk.sync(fd);
     report(tornTail(path, scan.end, bytes.length - scan.end));
   }
   return { fd, end: scan.end };
 }
 
 /** Keeps the damaged file aside and goes on with a file of what is intact in it. */
-function dropGaps(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
-  const keptAs = keepAside(path);
+function dropGaps(disk: Disk, path: string, bytes: Uint8Array, scan: Scan, report: Report): OpenFile {
+  const keptAs = keepAside(disk, path);
   const intact = new EntryBuffer();
   intact.bytes = new Uint8Array(bytes.length);
   for (const run of scan.entries) {
     intact.bytes.set(bytes.subarray(run.from, run.to), intact.length);
     intact.length += run.to - run.from;
   }
-  const file = putInPlace(path, writeBeside(path, intact));
-  syncDirectory(dirname(path));
+  const file = putInPlace(disk, path, writeBeside(disk, path, intact));
+  disk.syncDirectory(dirname(path));
   for (const gap of scan.gaps) {
     const detail = `kept as ${keptAs}`;
     report({ kind: "damaged-definitions", path, offset: gap.from, bytes: gap.to - gap.from, detail });
@@ -199,87 +193,55 @@ function tornTail(path: string, offset: number, bytes: number): DefinitionsEvent
 }
 
 /** A second name for the file, which costs no space on a disk that may be full; a copy where links do not exist. */
-function keepAside(path: string): string {
+function keepAside(disk: Disk, path: string): string {
   for (let stampMs = Date.now();; stampMs++) {
     const keptAs = `${path}.damaged-${stampMs}`;
     try {
-      linkSync(path, keptAs);
+      disk.link(path, keptAs);
       return keptAs;
     } catch (error) {
       if (errorCode(error) === "EEXIST") continue;
-      copyFileSync(path, keptAs, constants.COPYFILE_EXCL);
+      disk.copyFile(path, keptAs);
       return keptAs;
     }
   }
 }
 
 /** Writes a whole new log beside the old one and makes it durable. */
-function writeBeside(path: string, entries: EntryBuffer): OpenFile {
+function writeBeside(disk: Disk, path: string, entries: EntryBuffer): OpenFile {
   const beside = newPath(path);
-  const fd = openSync(beside, "w+", 0o600);
+  const fd = disk.open(beside, "w+");
   try {
-    writeAll(beside, fd, headerBytes(), HEADER_BYTES, 0);
-    writeAll(beside, fd, entries.bytes, entries.length, HEADER_BYTES);
-    fsyncSync(fd);
+    writeAll(disk, beside, fd, headerBytes(), HEADER_BYTES, 0);
+    writeAll(disk, beside, fd, entries.bytes, entries.length, HEADER_BYTES);
+    disk.sync(fd);
   } catch (error) {
-    abandon(beside, fd);
+    abandon(disk, beside, fd);
     throw error;
   }
   return { fd, end: HEADER_BYTES + entries.length };
 }
 
 /** Gives the new log the old one's name. At any moment one of them stands there, whole. */
-function putInPlace(path: string, file: OpenFile): OpenFile {
+function putInPlace(disk: Disk, path: string, file: OpenFile): OpenFile {
   try {
-    renameSync(newPath(path), path);
+    disk.rename(newPath(path), path);
   } catch (error) {
-    abandon(newPath(path), file.fd);
+    abandon(disk, newPath(path), file.fd);
     throw error;
   }
   return file;
 }
 
-function abandon(path: string, fd: number): void {
-  closeSync(fd);
-  rmSync(path, { force: true });
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The file's bytes, or null if there is none. */
-function readWhole(path: string): Uint8Array | null {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    const bytes = new Uint8Array(fstatSync(fd).size);
-    let at = 0;
-    while (at < bytes.length) {
-      const count = readSync(fd, bytes, at, bytes.length - at, at);
-      if (count === 0) throw new FileFault("read", path, "EIO", `ended at ${at} of ${bytes.length} bytes`);
-      at += count;
-    }
-    return bytes;
-  } finally {
-    closeSync(fd);
-  }
+function abandon(disk: Disk, path: string, fd: number): void {
+  disk.close(fd);
+  disk.remove(path);
 }
 
 /** On a filling disk a write may be short without an error; the next one then says why. */
-function writeAll(path: string, fd: number, bytes: Uint8Array, count: number, at: number): void {
+function writeAll(disk: Disk, path: string, fd: number, bytes: Uint8Array, count: number, at: number): void {
   for (let done = 0; done < count;) {
-    const written = writeSync(fd, bytes, done, count - done, at + done);
+    const written = disk.write(fd, bytes, done, count - done, at + done);
     if (written === 0) throw new FileFault("write", path, "EIO", `stopped at ${done} of ${count} bytes`);
     done += written;
   }

@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { systemDisk } from "../runtime/disk.ts";
 import { DefinitionsLog } from "./definitions_log.ts";
 import type { DefinitionsCommit, DefinitionsEntry, DefinitionsEvent } from "./definitions_log.ts";
 
@@ -69,7 +70,13 @@ describe("definitions log", () => {
     const commit = new TestCommit();
     const entries: DefinitionsEntry[] = [];
     const events: DefinitionsEvent[] = [];
-    const log = DefinitionsLog.open(path, commit, (entry) => entries.push(entry), (event) => events.push(event));
+    const log = DefinitionsLog.open(
+      systemDisk,
+      path,
+      commit,
+      (entry) => entries.push(entry),
+      (event) => events.push(event),
+    );
     const result = { log, commit, entries, events };
     opened.push(result);
     return result;

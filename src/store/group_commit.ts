@@ -5,9 +5,9 @@
 //   wait ──> waiting ──(sync begins: seal)──> sealed ──(sync done: durable)──> told
 //   dirty ─> dirty ───(sync begins)─────────> in flight ──(sync done)────────> clean
 //
-// One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done.
+// One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done. While syncing is
+// switched off nobody waits: what is written is told at the end of the turn, and synced lazily all the same.
 
-import { clearTimeout, setTimeout } from "node:timers";
 import type { Syncer } from "../runtime/runtime.ts";
 import type { CommitSink } from "./queue_store_host.ts";
 
@@ -32,8 +32,10 @@ export interface CommitWaiter {
 }
 
 export interface GroupCommitOptions {
-  /** null: without syncs (--no-sync, or in memory); waiters are told at the end of the turn. */
+  /** null: there is no disk; waiters are told at the end of the turn. */
   readonly syncer: Syncer | null;
+  /** Waiters wait for a sync; can be switched later. Default true. */
+  readonly syncing?: boolean;
   /** A sync or a flush failed: the process must end. Called once; nothing is retried, nobody is told `durable` any more. */
   readonly onFault: (fault: Error) => void;
   /** LAZY_SYNC_MS, for tests. */
@@ -57,6 +59,7 @@ export class GroupCommit implements CommitSink {
   readonly #syncer: Syncer | null;
   readonly #onFault: (fault: Error) => void;
   readonly #lazySyncMs: number;
+  #syncing: boolean;
   readonly #touched: Flushable[] = [];
   readonly #dirty = new Set<number>();
   readonly #lazy = new Set<number>();
@@ -80,12 +83,27 @@ export class GroupCommit implements CommitSink {
     this.#syncer = options.syncer;
     this.#onFault = options.onFault;
     this.#lazySyncMs = options.lazySyncMs ?? LAZY_SYNC_MS;
+    this.#syncing = options.syncer !== null && (options.syncing ?? true);
     this.#syncDone = (fault) => this.#finish(fault);
     this.#timeUp = () => {
       this.#timer = null;
       this.#overdue = this.#dirty.size > 0 || this.#lazy.size > 0;
       this.#advance();
     };
+  }
+
+  /** Waiters wait for a sync. */
+  get syncing(): boolean {
+    return this.#syncing;
+  }
+
+  /**
+   * Switched off, whoever waits is told at once, in order. Switched on, the next sync covers all that was written
+   * meanwhile. Without a disk it stays off.
+   */
+  set syncing(on: boolean) {
+    this.#syncing = on && this.#syncer !== null;
+    if (!on) this.endTurn();
   }
 
   /** Something is to be flushed or synced, or somebody waits. */
@@ -147,7 +165,9 @@ export class GroupCommit implements CommitSink {
   /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
   endTurn(): void {
     this.flush();
-    if (this.#running || this.#stepping) return;
+    if (this.#stepping) return;
+    if (!this.#syncing && (this.#waiting.size > 0 || this.#sealed.size > 0)) this.#tellUnsynced();
+    if (this.#running) return;
     if (this.#waiting.size > 0 || this.#overdue) this.#advance();
     else this.#watch();
   }
@@ -179,10 +199,28 @@ export class GroupCommit implements CommitSink {
     this.#settleDrainers();
   }
 
+  /** Those of a sync that runs go first, so that nobody overtakes anybody. */
+  #tellUnsynced(): void {
+    const within = this.#stepping;
+    this.#stepping = true;
+    try {
+      this.#tell();
+      // Who is told may write, and wait, again.
+      for (this.#flush(); this.#waiting.size > 0 && this.#fault === null; this.#flush()) {
+        this.#seal();
+        this.#tell();
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#stepping = within;
+  }
+
   /** True if there was something to do. */
   #step(): boolean {
     this.#flush();
     if (this.#fault !== null) return false;
+    if (!this.#syncing) this.#tellUnsynced();
     const forced = this.#overdue || this.#drainers.length > 0;
     if (this.#waiting.size === 0 && !forced) return false;
     if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {

@@ -8,7 +8,6 @@
 // live segments of one priority span less than 2^45 positions (2^18 segments: 2 TiB), the store knows what the modulo
 // took away. Positions rise with arrival within a priority, but for once in 2 TiB.
 
-import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { assert } from "../lib/assert.ts";
 import type { Message } from "./message.ts";
@@ -150,7 +149,7 @@ export class PriorityStore implements MessageStore {
     if (this.#closed) return;
     this.#closed = true;
     for (const { store } of this.#levels) store.destroy();
-    if (this.#persistent) rmSync(this.#options.directory, { recursive: true, force: true });
+    if (this.#persistent) this.#host.files.disk.removeTree(this.#options.directory);
   }
 
   #refuse(priority: number): never {
@@ -175,7 +174,7 @@ export class PriorityStore implements MessageStore {
   #list(): number[] {
     if (!this.#persistent) return [];
     try {
-      const names = readdirSync(this.#options.directory).filter((name) => /^p[0-9]{3}$/.test(name));
+      const names = this.#host.files.disk.list(this.#options.directory).filter((name) => /^p[0-9]{3}$/.test(name));
       return names.map((name) => Number(name.slice(1))).filter((priority) => priority <= PRIORITY_MAX);
     } catch (error) {
       if ((error as { code?: unknown }).code === "ENOENT") return [];

@@ -1,23 +1,11 @@
 // The directory of one queue: names of its files, when it is made, what of it has to be synced, what is set aside.
 // Knows nothing of records. In memory there is no directory, and nearly nothing to do.
 
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { SegmentFile } from "../runtime/runtime.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import type { Segment } from "./segment.ts";
 
-const MODE_DIRECTORY = 0o700;
 /** Of damaged bytes, so many are kept. */
 const QUARANTINE_BYTES_MAX = 1024 * 1024;
 
@@ -58,12 +46,12 @@ export class QueueDirectory {
   list(): QueueListing {
     const listing: QueueListing = { segments: [], logs: [] };
     // Asked first: most new queues have none, and an exception costs more than the question.
-    if (!this.persistent || !existsSync(this.#path)) return listing;
+    if (!this.persistent || this.#host.files.disk.stat(this.#path) === null) return listing;
     this.#made = true;
-    for (const name of readdirSync(this.#path)) {
+    for (const name of this.#host.files.disk.list(this.#path)) {
       const match = /^(msgs|acks|done)\.(\d{10})$/.exec(name);
       if (match === null) continue;
-      if (match[1] === "done") unlinkSync(join(this.#path, name));
+      if (match[1] === "done") this.#host.files.disk.remove(join(this.#path, name));
       else (match[1] === "msgs" ? listing.segments : listing.logs).push(Number(match[2]));
     }
     listing.segments.sort((a, b) => a - b);
@@ -88,7 +76,7 @@ export class QueueDirectory {
   }
 
   remove(path: string): void {
-    if (this.persistent) rmSync(path, { force: true });
+    if (this.persistent) this.#host.files.disk.remove(path);
   }
 
   /**
@@ -98,12 +86,12 @@ export class QueueDirectory {
   quarantine(segment: Segment, offset: number, bytes: number): boolean {
     if (!this.persistent) return true;
     const path = join(this.#quarantine(), `${basename(segment.path)}.${offset}`);
-    if (existsSync(path)) return false;
+    if (this.#host.files.disk.stat(path) !== null) return false;
     const copy = new Uint8Array(Math.min(bytes, QUARANTINE_BYTES_MAX, segment.capacity - offset));
     const file = segment.file ??= this.#host.files.open(segment.path);
     file.read(offset, copy, 0, copy.length);
     try {
-      writeFileSync(path, copy, { mode: 0o600 });
+      this.#host.files.disk.writeFile(path, copy);
     } catch {
       this.remove(path);
     }
@@ -112,35 +100,35 @@ export class QueueDirectory {
 
   /** Moves a file out of the way, for a human. */
   quarantineFile(path: string, name: string): void {
-    renameSync(path, join(this.#quarantine(), name));
+    this.#host.files.disk.rename(path, join(this.#quarantine(), name));
   }
 
   /** Removes everything. */
   destroy(): void {
-    if (this.persistent) rmSync(this.#path, { recursive: true, force: true });
+    if (this.persistent) this.#host.files.disk.removeTree(this.#path);
   }
 
   #quarantine(): string {
     const path = join(this.#path, "quarantine");
-    mkdirSync(path, { recursive: true, mode: MODE_DIRECTORY });
+    this.#host.files.disk.makeDirectory(path);
     return path;
   }
 
   #make(): void {
     if (this.#made) return;
     // The first one that was made: those above it were there.
-    const top = mkdirSync(this.#path, { recursive: true, mode: MODE_DIRECTORY }) ?? this.#path;
+    const top = this.#host.files.disk.makeDirectory(this.#path) ?? this.#path;
     this.#made = true;
     for (let path = this.#path; path.length >= top.length; path = dirname(path)) this.#sync(dirname(path), false);
   }
 
   #sync(path: string, lazily: boolean): void {
-    const { commit } = this.#host;
-    const fd = openSync(path, "r");
+    const { commit, files: { disk } } = this.#host;
+    const fd = disk.open(path, "r");
     if (lazily) commit.dirtyLazily(fd);
     else commit.dirty(fd);
     // It is closed by the sync that covers it: directories of many queues must not stay open.
-    commit.release(fd, false, () => closeSync(fd));
+    commit.release(fd, false, () => disk.close(fd));
   }
 }
 

@@ -113,7 +113,7 @@ export class QueueRecovery {
   #applyLog(segment: Segment, logged: boolean): Pick<AckLogReading, "settled" | "returns"> {
     if (!logged) return { settled: new RangeList(), returns: null };
     const path = this.#directory.logPath(segment.number);
-    const reading = readAckLog(path, this.#queueId, segment.number, segment.nonce);
+    const reading = readAckLog(this.#host.files.disk, path, this.#queueId, segment.number, segment.nonce);
     if (reading === null) {
       this.#directory.remove(path);
       this.#report("orphan-log", path, 0, 0, "it belongs to another life of the segment");

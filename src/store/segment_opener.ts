@@ -1,7 +1,6 @@
 // Finds out what a segment file is when its queue is opened, and says what is wrong with it: files that are none are set
 // aside or removed, torn tails and damaged bytes are told and kept for a human.
 
-import { statSync } from "node:fs";
 import { basename } from "node:path";
 import type { SegmentFile } from "../runtime/runtime.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
@@ -34,7 +33,7 @@ export class SegmentOpener {
   /** The segment behind a file, null when there is none in it. */
   open(number: number): OpenedSegment | null {
     const path = this.#directory.segmentPath(number);
-    const size = statSync(path).size;
+    const size = this.#host.files.disk.stat(path)?.bytes ?? 0;
     if (size < SEGMENT_HEADER_BYTES) return this.#dropEmpty(path, size);
     const file = this.#host.files.open(path);
     let opened: OpenedSegment | null = null;

@@ -3,7 +3,6 @@
 //
 //   prepare (background) ──> spare/N ──take──> a queue's msgs.N ──give──> spare/N  or removed
 
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import type { SegmentPool } from "./queue_store_host.ts";
@@ -42,10 +41,9 @@ export class SpareSegments implements SegmentPool {
     this.#options = options;
     this.segmentBytes = options.segmentBytes;
     this.#countMax = Math.max(options.spareCountMax ?? SPARE_COUNT_MAX, options.spareCount ?? SPARE_COUNT);
-    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(options.directory)) {
-      rmSync(join(options.directory, name), { recursive: true, force: true });
-    }
+    const { directory, files: { disk } } = options;
+    disk.makeDirectory(directory);
+    for (const name of disk.list(directory)) disk.removeTree(join(directory, name));
   }
 
   /** Files that stand ready. */
@@ -124,7 +122,7 @@ export class SpareSegments implements SegmentPool {
 
   #remove(path: string): void {
     try {
-      rmSync(path, { force: true });
+      this.#options.files.disk.remove(path);
     } catch (error) {
       this.#options.report(asError(error));
     }

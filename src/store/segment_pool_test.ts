@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers";
 import { FileFault } from "../runtime/fault.ts";
+import { systemDisk } from "../runtime/disk.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { SpareSegments } from "./segment_pool.ts";
 
@@ -42,6 +43,7 @@ class TestFile implements SegmentFile {
 /** Prepares when the test says so. */
 class TestFiles implements SegmentFiles {
   readonly kind = "plain";
+  readonly disk = systemDisk;
   readonly made: TestFile[] = [];
   asked = 0;
   #pending: (() => void)[] = [];

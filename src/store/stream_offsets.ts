@@ -11,18 +11,8 @@
 //   | checksum | n   | offset   |      |    to read; n bytes of name
 //   +----------+-----+----------+------+
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
 import { STREAM_OFFSETS_MAX } from "../limits.ts";
+import type { Disk } from "../runtime/disk.ts";
 import { xxh32 } from "./checksum.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
@@ -106,7 +96,7 @@ export class StreamOffsets {
     if (this.#fd < 0) return;
     const fd = this.#fd;
     this.#fd = -1;
-    this.#host.commit.release(fd, forget, () => closeSync(fd));
+    this.#host.commit.release(fd, forget, () => this.#host.files.disk.close(fd));
   }
 
   /** Several times what is live, so that compacting costs little of what is written. */
@@ -115,8 +105,8 @@ export class StreamOffsets {
   }
 
   #append(entries: Uint8Array): void {
-    if (this.#fd < 0) this.#fd = openSync(this.#path, "r+");
-    writeAll(this.#fd, entries, this.#bytes);
+    if (this.#fd < 0) this.#fd = this.#host.files.disk.open(this.#path, "r+");
+    writeAll(this.#host.files.disk, this.#fd, entries, this.#bytes);
     this.#bytes += entries.length;
     this.#host.commit.dirtyLazily(this.#fd);
   }
@@ -134,17 +124,18 @@ export class StreamOffsets {
     view.setInt32(16, xxh32(header, 0, 16, 0), true);
     this.#nonce = nonce;
     const entries = this.#encode(this.#offsets.keys());
+    const { disk } = this.#host.files;
     const path = `${this.#path}.new`;
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC, 0o600);
+    const fd = disk.open(path, "w+");
     try {
-      writeAll(fd, header, 0);
-      writeAll(fd, entries, HEADER_BYTES);
+      writeAll(disk, fd, header, 0);
+      writeAll(disk, fd, entries, HEADER_BYTES);
       // Before it takes the place of the old one, which is in use. The first one replaces nothing.
-      if (this.#bytes > 0) fsyncSync(fd);
-      renameSync(path, this.#path);
+      if (this.#bytes > 0) disk.sync(fd);
+      disk.rename(path, this.#path);
     } catch (error) {
-      closeSync(fd);
-      rmSync(path, { force: true });
+      disk.close(fd);
+      disk.remove(path);
       this.#bytes = 0;
       throw error;
     }
@@ -181,14 +172,9 @@ export class StreamOffsets {
   }
 
   #read(): void {
-    rmSync(`${this.#path}.new`, { force: true });
-    let bytes: Uint8Array;
-    try {
-      bytes = new Uint8Array(readFileSync(this.#path));
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "ENOENT") return;
-      throw error;
-    }
+    this.#host.files.disk.remove(`${this.#path}.new`);
+    const bytes = this.#host.files.disk.readFile(this.#path);
+    if (bytes === null) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (bytes.length < HEADER_BYTES || view.getInt32(16, true) !== xxh32(bytes, 0, 16, 0)) {
       return this.#reportDamage(0, bytes.length);
@@ -245,9 +231,10 @@ export class StreamOffsets {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+function writeAll(disk: Disk, fd: number, bytes: Uint8Array, position: number): void {
   if (bytes.length === 0) return;
   // A full disk shows as a short write on some runtimes, as an exception on others.
-  if (writeSync(fd, bytes, 0, bytes.length, position) === bytes.length) return;
-  throw Object.assign(new Error(`${fstatSync(fd).size} bytes written`), { code: "ENOSPC" });
+  const written = disk.write(fd, bytes, 0, bytes.length, position);
+  if (written === bytes.length) return;
+  throw Object.assign(new Error(`${written} of ${bytes.length} bytes written`), { code: "ENOSPC" });
 }

@@ -176,3 +176,20 @@ test("a program may tune what clients are offered", options, async () => {
     await connection.close();
   });
 });
+
+test("some settings may change while it runs; a bad value changes nothing", options, async () => {
+  const config = { dataDir: temporaryDirectory(), amqp: { port: 0 } };
+  await running(config, async (broker) => {
+    assert.throws(() => broker.reconfigure({ sync: false, freeDiskBytesMin: -1 }), ConfigFault);
+    assert.equal(broker.config.sync, true);
+    broker.reconfigure({ sync: false });
+    await keep(broker, "a");
+    broker.reconfigure({ sync: true, freeDiskBytesMin: 2 ** 50 });
+    assert.deepEqual(broker.alarms?.raised, ["disk"]);
+    broker.reconfigure({ freeDiskBytesMin: 0 });
+    assert.deepEqual(broker.alarms?.raised, []);
+    await keep(broker, "b");
+    assert.deepEqual(await take(broker, 2), ["a", "b"]);
+    assert.deepEqual([broker.config.sync, broker.config.freeDiskBytesMin], [true, 0]);
+  });
+});

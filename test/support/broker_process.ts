@@ -123,7 +123,7 @@ export class Program {
     return await this.until("exit", () => this.exit, timeoutMs);
   }
 
-  kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT"): void {
+  kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGHUP"): void {
     // Not child.kill: Deno then reports the signal as the cause of the end, whatever it was.
     if (this.exit !== undefined || this.child.pid === undefined) return;
     try {

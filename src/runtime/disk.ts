@@ -1,0 +1,117 @@
+// What stands on disk beside the segments: small files, their names, and directories, by blocking calls. The store
+// reaches the disk only through this and through segment files, so that a simulation can stand in for both.
+
+import fs from "node:fs";
+
+/** Only the broker's own user may look at messages and definitions. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+/**
+ * Errors are those of node:fs: they carry errno's name as `code`. What is written survives the process at once, a power
+ * cut only after a sync: of the file for its bytes, of the directory for the names in it.
+ */
+export interface Disk {
+  // Files, by descriptor
+
+  /** "r" reads, or is for syncing a directory; "r+" changes what is there; "w+" begins a new file or empties an old one. */
+  open(path: string, flags: "r" | "r+" | "w+"): number;
+  close(fd: number): void;
+  /** Returns how many bytes were written: on a disk that fills up fewer than `count`, or it throws ENOSPC. */
+  write(fd: number, bytes: Uint8Array, from: number, count: number, at: number): number;
+  truncate(fd: number, bytes: number): void;
+  sync(fd: number): void;
+
+  // Files, by path
+
+  /** Null when there is none. */
+  readFile(path: string): Uint8Array | null;
+  writeFile(path: string, bytes: Uint8Array): void;
+  /** Throws EEXIST when `to` is there. */
+  copyFile(path: string, to: string): void;
+
+  // Names
+
+  stat(path: string): Stat | null;
+  rename(from: string, to: string): void;
+  /** A second name for a file. Throws EEXIST when `to` is there. */
+  link(path: string, to: string): void;
+  /** Of a file; it need not be there. */
+  remove(path: string): void;
+
+  // Directories
+
+  /** Makes a directory and those above it; returns the first one that was made, null when all were there. */
+  makeDirectory(path: string): string | null;
+  /** Whatever the umask took away. */
+  makePrivate(path: string): void;
+  /** Names of what is in it. */
+  list(path: string): string[];
+  /** Names of the directories in it. */
+  listDirectories(path: string): string[];
+  /** With all that is in it; it need not be there. */
+  removeTree(path: string): void;
+  syncDirectory(path: string): void;
+  /** Of the filesystem with this path. */
+  freeBytes(path: string): number;
+}
+
+export interface Stat {
+  readonly isDirectory: boolean;
+  readonly bytes: number;
+}
+
+/** The disk of this machine. */
+export const systemDisk: Disk = {
+  open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
+  close: (fd) => fs.closeSync(fd),
+  write: (fd, bytes, from, count, at) => fs.writeSync(fd, bytes, from, count, at),
+  truncate: (fd, bytes) => fs.ftruncateSync(fd, bytes),
+  sync: (fd) => fs.fsyncSync(fd),
+
+  readFile: (path) => unlessAbsent(() => fs.readFileSync(path)),
+  writeFile: (path, bytes) => fs.writeFileSync(path, bytes, { mode: FILE_MODE }),
+  copyFile: (path, to) => fs.copyFileSync(path, to, fs.constants.COPYFILE_EXCL),
+
+  stat(path) {
+    // Not by exception: most of what is asked for is not there.
+    const found = unlessAbsent(() => fs.statSync(path, { throwIfNoEntry: false }));
+    return found === null || found === undefined ? null : { isDirectory: found.isDirectory(), bytes: found.size };
+  },
+  rename: (from, to) => fs.renameSync(from, to),
+  link: (path, to) => fs.linkSync(path, to),
+  remove: (path) => fs.rmSync(path, { force: true }),
+
+  makeDirectory: (path) => fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }) ?? null,
+  makePrivate: (path) => fs.chmodSync(path, DIRECTORY_MODE),
+  list: (path) => fs.readdirSync(path),
+  listDirectories(path) {
+    return fs.readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  },
+  removeTree: (path) => fs.rmSync(path, { recursive: true, force: true }),
+  syncDirectory(path) {
+    const fd = fs.openSync(path, "r");
+    try {
+      fs.fsyncSync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+  freeBytes(path) {
+    const { bavail, bsize } = fs.statfsSync(path);
+    return bavail * bsize;
+  },
+};
+
+/** What `ask` finds; null when the path does not lead there. */
+function unlessAbsent<T>(ask: () => T): T | null {
+  try {
+    return ask();
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    throw error;
+  }
+}
