@@ -27,6 +27,7 @@ import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
 import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
@@ -147,6 +148,7 @@ class Parts {
   readonly #timers: Timers;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
   /** Declarations may be missing, so a queue's directory without one is not removed. */
   #definitionsDamaged = false;
@@ -204,6 +206,8 @@ class Parts {
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
     const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
@@ -299,6 +303,7 @@ class Parts {
       commit: this.#commit,
       pool,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -377,6 +382,7 @@ class Parts {
       await this.#commit.drain();
       for (const vhost of this.#vhosts.values()) vhost.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }

@@ -2,13 +2,14 @@
 // reaches the disk only through this and through segment files, so that a simulation can stand in for both.
 
 import fs from "node:fs";
+import { fileFault } from "./errno.ts";
 
 /** Only the broker's own user may look at messages and definitions. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Errors are those of node:fs: they carry errno's name as `code`. What is written survives the process at once, a power
+ * Errors are those of node:fs, or FileFaults: they carry errno's name as `code`. What is written survives the process at once, a power
  * cut only after a sync: of the file for its bytes, of the directory for the names in it.
  */
 export interface Disk {
@@ -65,9 +66,21 @@ export interface Stat {
 export const systemDisk: Disk = {
   open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
   close: (fd) => fs.closeSync(fd),
-  write: (fd, bytes, from, count, at) => fs.writeSync(fd, bytes, from, count, at),
+  write(fd, bytes, from, count, at) {
+    try {
+      return fs.writeSync(fd, bytes, from, count, at);
+    } catch (error) {
+      throw fileFault("write", pathOf(fd), error);
+    }
+  },
   truncate: (fd, bytes) => fs.ftruncateSync(fd, bytes),
-  sync: (fd) => fs.fsyncSync(fd),
+  sync(fd) {
+    try {
+      fs.fsyncSync(fd);
+    } catch (error) {
+      throw fileFault("sync", pathOf(fd), error);
+    }
+  },
 
   readFile: (path) => unlessAbsent(() => fs.readFileSync(path)),
   writeFile: (path, bytes) => fs.writeFileSync(path, bytes, { mode: FILE_MODE }),
@@ -104,6 +117,15 @@ export const systemDisk: Disk = {
     return bavail * bsize;
   },
 };
+
+/** For an error: node:fs does not say of which file it is. */
+function pathOf(fd: number): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return `descriptor ${fd}`;
+  }
+}
 
 /** What `ask` finds; null when the path does not lead there. */
 function unlessAbsent<T>(ask: () => T): T | null {

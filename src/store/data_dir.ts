@@ -19,6 +19,8 @@ export class DataDir {
   readonly path: string;
   /** `definitions.log`. */
   readonly definitionsPath: string;
+  /** `run`: see last_stop.ts. */
+  readonly runPath: string;
   /** The folder of the spare segments. */
   readonly sparePath: string;
   readonly #queuesPath: string;
@@ -51,6 +53,7 @@ export class DataDir {
   private constructor(path: string, lock: FileLock, disk: Disk) {
     this.path = path;
     this.definitionsPath = join(path, "definitions.log");
+    this.runPath = join(path, "run");
     this.sparePath = join(path, "spare");
     this.#queuesPath = join(path, "queues");
     this.#lock = lock;

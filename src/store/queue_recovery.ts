@@ -75,6 +75,8 @@ export class QueueRecovery {
   #scan(found: OpenedSegment, logged: boolean): void {
     const { segment } = found;
     const { settled, returns } = this.#applyLog(segment, logged);
+    const begunMs = found.header?.createdMs ?? 0;
+    if (begunMs < (this.#host.unsureBeforeMs ?? 0)) segment.redeliveredBefore = segment.capacity;
     const holes = new RangeList();
     const window = this.#window;
     let offset = SEGMENT_HEADER_BYTES;

@@ -86,6 +86,26 @@ for (const kind of ["mapped", "plain"] as const) {
     }
   });
 
+  test(`${kind}: where the power may have taken the notes of deliveries, what lay there is flagged, what came since not`, () => {
+    const host = hostOf(files);
+    publish(host.open(SMALL), 0, 10);
+    host.commit.endTurn();
+    host.unsureBeforeMs = Infinity;
+    publish(host.open(SMALL), 10, 20);
+    host.commit.endTurn();
+    host.unsureBeforeMs = host.nowMs + 1;
+    host.nowMs += 2;
+    publish(host.open(SMALL), 20, 30);
+    host.commit.endTurn();
+    const store = host.open(SMALL);
+    const message = new Message();
+    for (let i = 0; i < 30; i++) {
+      store.next(message);
+      assert.equal(bodyOf(message), `message ${i}`);
+      assert.equal(message.redelivered, i < 20, `message ${i}`);
+    }
+  });
+
   test(`${kind}: deliveries that are settled in their turn leave no mark`, () => {
     const host = hostOf(files);
     const first = host.open(SMALL);

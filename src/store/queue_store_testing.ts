@@ -131,6 +131,7 @@ export class TestHost implements QueueStoreHost {
   readonly events: StoreEvent[] = [];
   readonly directory: string;
   nowMs = 1_800_000_000_000;
+  unsureBeforeMs = 0;
 
   constructor(files: SegmentFiles) {
     this.files = new TrackedFiles(files);
