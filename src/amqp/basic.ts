@@ -181,7 +181,6 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 function get(channel: Channel, method: BasicGet): void {
   const queue = usableQueue(channel, method.queue);
   const { getter } = queue;
-  if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
     const message = queue.gone || channel.released ? null : getter.get();
@@ -190,8 +189,9 @@ function get(channel: Channel, method: BasicGet): void {
     const deliveryTag = channel.deliveries.nextTag();
     const { frameBytesMax } = channel.connection;
     writeGetOk(out, channel.number, deliveryTag, getter.store.readyCount, message, frameBytesMax);
-    if (method.noAck) getter.settle(position, recordBytes, bodyBytes);
-    else channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
+    if (method.noAck) return getter.settle(position, recordBytes, bodyBytes);
+    channel.deliveries.watch(queue);
+    channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
   });
 }
 

@@ -3,6 +3,7 @@
 
 import { Queue } from "../core/queue.ts";
 import type { Target } from "../core/target.ts";
+import type { Servable } from "../core/turn.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import type { Message } from "../store/message.ts";
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from "../wire/amqp_frame.ts";
@@ -30,7 +31,7 @@ import { readRareProperties, type Rewrite, type Sender } from "./rare_properties
 import { Replies, type WriteReply } from "./replies.ts";
 import { Transaction } from "./transaction.ts";
 
-export class Channel implements PublisherHost, Sender {
+export class Channel implements PublisherHost, Sender, Servable {
   readonly number: number;
   readonly connection: AmqpConnection;
   readonly vhost: VirtualHost;
@@ -40,8 +41,12 @@ export class Channel implements PublisherHost, Sender {
   lastQueue: string | null = null;
   /** Prefetch of consumers to come, 0 for none. */
   consumerPrefetch = 0;
-  /** The client takes deliveries (channel.flow). */
-  flowActive = true;
+  /** The client takes deliveries (channel.flow), as its consumers know it. */
+  flows = true;
+  /** And as it said last. */
+  #flowActive = true;
+  /** They are woken at the end of the turn. */
+  #waking = false;
   /** The consumer of its direct replies. */
   replyConsumer: ReplyConsumer | null = null;
   readonly replies: Replies;
@@ -63,7 +68,11 @@ export class Channel implements PublisherHost, Sender {
     this.connection = connection;
     this.vhost = vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
-    this.replies = new Replies(connection.services, (write) => this.#write(write));
+    this.replies = new Replies(
+      connection.services,
+      (write) => this.#write(write),
+      (count) => connection.gate.waitForReplies(count),
+    );
     this.#publisher = new Publisher(this);
   }
 
@@ -154,7 +163,8 @@ export class Channel implements PublisherHost, Sender {
     if (this.#closed) return;
     this.#closed = true;
     this.#publisher.release();
-    const consumers = [...this.consumers.values()];
+    // The last first: of a queue's tens of thousands each is found at the end, and nobody behind it has to move up.
+    const consumers = [...this.consumers.values()].reverse();
     this.consumers.clear();
     for (const consumer of consumers) {
       consumer.ended = true;
@@ -208,7 +218,7 @@ export class Channel implements PublisherHost, Sender {
 
   /** Now and then: closes itself when a delivery is out for too long. `nowMs` is monotonic. */
   tick(nowMs: number): void {
-    const timeoutMs = this.deliveries.overdueMs(nowMs);
+    const timeoutMs = this.deliveries.overdueMs(nowMs, this.consumers.values());
     if (timeoutMs === null || this.#closed) return;
     this.#methodId = 0;
     const text = `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${timeoutMs} ms. ` +
@@ -218,13 +228,33 @@ export class Channel implements PublisherHost, Sender {
 
   /** channel.flow: off, no consumer of the channel is given anything. */
   flow(active: boolean): void {
-    this.flowActive = active;
+    this.#flowActive = active;
+    if (active && this.consumers.size > 0) return this.wakeConsumers();
+    if (this.flows === active) return;
+    this.flows = active;
     for (const consumer of this.consumers.values()) consumer.flow(active);
   }
 
-  /** Something that held deliveries back is gone. */
+  /**
+   * Something that held deliveries back is gone. Consumers are told once, at the end of the turn: they may be tens of
+   * thousands, and what frees them may come as often.
+   */
   wakeConsumers(): void {
-    for (const consumer of this.consumers.values()) consumer.queue.wake();
+    if (this.#waking || this.consumers.size === 0) return;
+    this.#waking = true;
+    this.connection.services.turn.serveLater(this);
+  }
+
+  /** The end of the turn. */
+  serve(): boolean {
+    this.#waking = false;
+    const begins = this.#flowActive && !this.flows;
+    if (begins) this.flows = true;
+    for (const consumer of this.consumers.values()) {
+      if (begins) consumer.flow(true);
+      else consumer.queue.wake();
+    }
+    return false;
   }
 
   /** A queue is gone: tells the client, if it understands. */

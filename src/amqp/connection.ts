@@ -53,7 +53,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #sendAheadBytes = OUT_BUFFER_BYTES;
   /** A consumer was held back because too much is pending. */
   #starved = false;
-  readonly #gate: ReadGate;
+  readonly gate: ReadGate;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
   readonly #deadlines = new Deadlines(performance.now());
@@ -65,8 +65,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
-    this.#gate = new ReadGate(conn);
-    this.#alarmStop = new AlarmStop(this, this.#gate);
+    this.gate = new ReadGate(conn, () => this.#goOn());
+    this.#alarmStop = new AlarmStop(this, this.gate);
     this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
     this.#handshake = new Handshake(this);
@@ -109,7 +109,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   #readOn(): void {
-    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.#gate.open) {
+    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.gate.open) {
       this.#read(() => {
         const postponed = this.#alarmStop.takePostponed();
         if (postponed === null) return this.#reader.resume();
@@ -146,7 +146,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #holdBack(): boolean {
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
-    this.#gate.unread = true;
+    this.gate.unread = true;
     return true;
   }
 
@@ -156,7 +156,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** An alarm was raised or cleared: without any, reading goes on. */
   alarmsChanged(): void {
-    if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
+    if (this.#alarms.active || !this.gate.blocked || this.gone) return;
     this.#alarmStop.end();
     this.#goOn();
   }
@@ -266,8 +266,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    if (this.#gate.unread) {
-      this.#gate.unread = false;
+    if (this.gate.unread) {
+      this.gate.unread = false;
       this.#goOn();
     }
   }
@@ -326,8 +326,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    if (this.#gate.blocked) {
-      this.#gate.blocked = false;
+    if (this.gate.blocked) {
+      this.gate.blocked = false;
       this.#goOn();
     }
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
@@ -377,7 +377,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   tick(nowMs: number): void {
     for (const channel of this.#channels.values()) channel.tick(nowMs);
     // Who is not read cannot be heard.
-    if (this.#gate.blocked) this.#deadlines.heard = true;
+    if (this.gate.blocked) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;

@@ -85,7 +85,7 @@ export class AmqpConsumer implements Consumer {
   /** From now on deliveries may come. */
   start(): void {
     this.#started = true;
-    this.flow(this.#channel.flowActive);
+    this.flow(this.#channel.flows);
   }
 
   /** channel.flow: whether deliveries may come. */

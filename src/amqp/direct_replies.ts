@@ -40,6 +40,8 @@ export class ReplyConsumer {
   readonly #tagBytes: Uint8Array;
   readonly #channel: Channel;
   readonly #onClose: (consumer: ReplyConsumer) => void;
+  /** Of replies that wait behind others of the channel. */
+  #keptBytes = 0;
 
   constructor(channel: Channel, tag: string, onClose: (consumer: ReplyConsumer) => void) {
     this.#channel = channel;
@@ -61,8 +63,13 @@ export class ReplyConsumer {
     const { connection } = channel;
     if (connection.gone || connection.conn.pending > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
     // Never ahead of the consume-ok that may still wait for its turn.
-    const kept = channel.replies.idle ? message : copyOfMessage(message);
+    const isKept = !channel.replies.idle;
+    const bytes = isKept ? message.routeBytes + message.headerBytes + message.bodyBytes : 0;
+    if (this.#keptBytes + bytes > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
+    this.#keptBytes += bytes;
+    const kept = isKept ? copyOfMessage(message) : message;
     channel.reply((out) => {
+      this.#keptBytes -= bytes;
       const deliveryTag = channel.deliveries.nextTag();
       writeDelivery(out, channel.number, this.#tagBytes, deliveryTag, kept, connection.frameBytesMax);
     });

@@ -7,7 +7,7 @@ import type { MessageStore } from "../store/message_store.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
-import { ConsumerRota } from "./consumer_rota.ts";
+import { checkConsumers, ConsumerRota } from "./consumer_rota.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import type { Deduplication } from "./deduplication.ts";
 import { DeliveryCounts } from "./delivery_counts.ts";
@@ -17,7 +17,6 @@ import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
 import type { QueueSettings } from "./queue_settings.ts";
-import { Refusal } from "./refusal.ts";
 import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
@@ -370,9 +369,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   addConsumer(consumer: Consumer, where: string): Source {
     const { consumers } = this;
     const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
-    if (alone || consumers.some((other) => other.exclusive)) {
-      throw new Refusal("access-refused", `${where} in exclusive use`);
-    }
+    checkConsumers(consumers, alone, where);
     this.#rota.add(consumer);
     this.wake();
     return this;

@@ -7,6 +7,7 @@ import { tornTail } from "./t03_torn_tail.ts";
 import { bitRot } from "./t04_bit_rot.ts";
 import { ioError } from "./t07_io_error.ts";
 import { slowDisk } from "./t08_slow_disk.ts";
+import { fuzzing } from "./t15_fuzz.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
@@ -15,4 +16,5 @@ export const CASES: readonly FaultCase[] = [
   bitRot,
   ioError,
   slowDisk,
+  fuzzing,
 ];

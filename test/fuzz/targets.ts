@@ -3,6 +3,7 @@
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { amqp } from "./amqp/conversation.ts";
 import { client } from "./client/hostile_server.ts";
+import { settings, uris } from "./config/settings.ts";
 import { acks, definitions, offsets, segments } from "./store/files.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
@@ -14,6 +15,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   properties,
   amqp,
   client,
+  settings,
+  uris,
   segments,
   acks,
   definitions,

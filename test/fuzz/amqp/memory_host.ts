@@ -40,6 +40,8 @@ export class MemoryHost {
   readonly faults: unknown[] = [];
   /** Lines that are logged only when something is wrong with the broker itself. */
   readonly errors: string[] = [];
+  /** The disk answers nothing. */
+  holdSyncs = false;
   readonly wires = new Set<Wire<AmqpConnection>>();
   readonly #services: AmqpServices;
   readonly #timers: Timers;
@@ -120,8 +122,8 @@ export class MemoryHost {
       await Promise.resolve();
       let moved = false;
       for (const wire of this.wires) if (wire.step()) moved = true;
-      const done = this.#sync;
-      this.#sync = null;
+      const done = this.holdSyncs ? null : this.#sync;
+      if (done !== null) this.#sync = null;
       done?.(null);
       quietSteps = moved || done !== null ? 0 : quietSteps + 1;
     }

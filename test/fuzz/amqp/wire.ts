@@ -43,6 +43,15 @@ export class Wire<H extends ConnHandler> implements Conn {
     this.#peerEnded = true;
   }
 
+  /** Chunks that were sent and not read yet. */
+  get unread(): number {
+    return this.#chunks.length;
+  }
+
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   /** True when something happened. */
   step(): boolean {
     if (this.#closed) return this.#tellClosed();
