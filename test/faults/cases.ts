@@ -1,0 +1,8 @@
+// All fault tests, in the order of the table in docs/reliability.md.
+
+import type { FaultCase } from "./fault_case.ts";
+import { killLoop } from "./t01_kill_loop.ts";
+
+export const CASES: readonly FaultCase[] = [
+  killLoop,
+];
