@@ -1,9 +1,8 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
@@ -11,7 +10,7 @@ import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
+import type { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
@@ -20,6 +19,7 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
@@ -35,11 +35,10 @@ import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
 import type { StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 const DEFAULT_VHOST = "/";
@@ -53,7 +52,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp";
@@ -87,8 +86,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -132,6 +131,7 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -154,26 +154,26 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#watch = new Watch(() => this.#config);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
-    });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   reconfigure(config: Config): void {
@@ -205,7 +205,10 @@ class Parts {
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
     rmSync(spillPath, { recursive: true, force: true });
     mkdirSync(spillPath, { mode: 0o700 });
@@ -291,6 +294,7 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
@@ -323,9 +327,7 @@ class Parts {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
     users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
+    this.#watch.start();
     if (amqp.port < 0) return;
     const services: AmqpServices = {
       settings: amqp,
@@ -346,8 +348,14 @@ class Parts {
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
-    this.#compactDefinitions();
+    try {
+      for (const vhost of this.#vhosts.values()) vhost.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
@@ -363,7 +371,7 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#watch.close();
     this.#timers.close();
     await this.amqp?.close();
     try {
@@ -388,16 +396,6 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(path: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
 }
 
 /** A logger for finished texts: braces in what a client calls itself mean nothing. */

@@ -287,6 +287,13 @@ export class Channel implements PublisherHost, Sender {
     this.#confirms?.add(toDisk, refused);
   }
 
+  unstored(): boolean {
+    this.connection.services.alarms.diskFull();
+    if (this.#confirms === null) return false;
+    this.#confirms.add(false, true);
+    return true;
+  }
+
   selectConfirms(): void {
     if (this.#transaction !== null) throw new AmqpError(406, "cannot switch from tx to confirm mode");
     this.#confirms ??= new Confirms(this.connection.services.commit, {

@@ -1,7 +1,8 @@
 // One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
-import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
+import type { Alarms } from "../core/alarms.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
@@ -24,7 +25,7 @@ import { AlarmStop } from "./alarm_stop.ts";
 import type { Channel } from "./channel.ts";
 import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
-import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
+import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
 import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
@@ -56,7 +57,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   readonly #gate: ReadGate;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
-  readonly #deadlines = new Deadlines(performance.now());
+  readonly #deadlines: Deadlines;
   /** What the channels hold of bodies that are not whole and of transactions, bytes. */
   #unfinishedBytes = 0;
   readonly #onGone: (connection: AmqpConnection) => void;
@@ -65,6 +66,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
+    this.#deadlines = new Deadlines(performance.now(), services.settings.handshakeMs);
     this.#gate = new ReadGate(conn);
     this.#alarmStop = new AlarmStop(this, this.#gate);
     this.#alarms = services.alarms;
@@ -299,7 +301,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Ends a channel or the connection over what was thrown while a frame was handled. */
   #refuse(error: unknown): void {
     const refused = toAmqpError(error);
-    if (isDiskFull(error)) this.#alarms.raise(DISK_ALARM);
+    if (isDiskFull(error)) this.#alarms.diskFull();
     if (refused.code === 541) this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
     const channel = this.#channel;
     if (refused.endsChannelOnly && channel !== null) {

@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { SegmentFile } from "../runtime/runtime.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import type { Segment } from "./segment.ts";
@@ -73,13 +74,23 @@ export class QueueDirectory {
 
   /** A new segment file, a prepared one if there is one. `fresh`: it is all zeros. */
   createSegment(number: number, capacity: number): { file: SegmentFile; fresh: boolean } {
-    const { pool, files } = this.#host;
+    const { pool, files, space } = this.#host;
     const path = this.segmentPath(number);
-    this.#make();
-    const spare = pool !== null && capacity === pool.segmentBytes ? pool.take(path) : null;
-    const file = spare ?? files.create(path, capacity);
-    this.entriesChanged(false);
-    return { file, fresh: spare === null };
+    let file: SegmentFile | null = null;
+    try {
+      this.#make();
+      const spare = pool !== null && capacity === pool.segmentBytes ? pool.take(path) : null;
+      file = spare ?? files.create(path, capacity);
+      this.entriesChanged(false);
+      if (spare === null) space?.allocated(capacity);
+      return { file, fresh: spare === null };
+    } catch (error) {
+      // Its name must be free for the next try.
+      file?.close();
+      if (file !== null) this.remove(path);
+      if (isDiskFull(error)) space?.full();
+      throw error;
+    }
   }
 
   /** A file was made in the directory: the next sync has to cover the directory too. */
@@ -93,16 +104,17 @@ export class QueueDirectory {
 
   /**
    * Copies bytes of a segment's file into the quarantine, for a human; false when they are there from an earlier start.
-   * Best effort: a full disk is no reason to fail.
+   * A full disk is no reason to fail.
    */
   quarantine(segment: Segment, offset: number, bytes: number): boolean {
     if (!this.persistent) return true;
-    const path = join(this.#quarantine(), `${basename(segment.path)}.${offset}`);
+    const path = join(this.#quarantinePath, `${basename(segment.path)}.${offset}`);
     if (existsSync(path)) return false;
     const copy = new Uint8Array(Math.min(bytes, QUARANTINE_BYTES_MAX, segment.capacity - offset));
     const file = segment.file ??= this.#host.files.open(segment.path);
     file.read(offset, copy, 0, copy.length);
     try {
+      this.#makeQuarantine();
       writeFileSync(path, copy, { mode: 0o600 });
     } catch {
       this.remove(path);
@@ -112,7 +124,8 @@ export class QueueDirectory {
 
   /** Moves a file out of the way, for a human. */
   quarantineFile(path: string, name: string): void {
-    renameSync(path, join(this.#quarantine(), name));
+    this.#makeQuarantine();
+    renameSync(path, join(this.#quarantinePath, name));
   }
 
   /** Removes everything. */
@@ -120,10 +133,12 @@ export class QueueDirectory {
     if (this.persistent) rmSync(this.#path, { recursive: true, force: true });
   }
 
-  #quarantine(): string {
-    const path = join(this.#path, "quarantine");
-    mkdirSync(path, { recursive: true, mode: MODE_DIRECTORY });
-    return path;
+  get #quarantinePath(): string {
+    return join(this.#path, "quarantine");
+  }
+
+  #makeQuarantine(): void {
+    mkdirSync(this.#quarantinePath, { recursive: true, mode: MODE_DIRECTORY });
   }
 
   #make(): void {
