@@ -2,7 +2,9 @@
 
 import type { FaultCase } from "./fault_case.ts";
 import { killLoop } from "./t01_kill_loop.ts";
+import { fullDisk } from "./t05_full_disk.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
+  fullDisk,
 ];
