@@ -19,16 +19,20 @@ import { Message } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
 import { ReadWindow } from "../store/read_window.ts";
 import {
+  METHOD_BASIC_ACK,
+  METHOD_BASIC_NACK,
   writeBasicAck,
   writeBasicConsume,
   writeBasicPublish,
   writeBasicQos,
   writeChannelOpen,
+  writeConfirmSelect,
   writeConnectionOpen,
   writeConnectionStartOk,
   writeConnectionTuneOk,
 } from "../wire/amqp_methods.ts";
 import { tableOf } from "../wire/amqp_table.ts";
+import { readLong } from "../wire/amqp_values.ts";
 import { Alarms } from "../core/alarms.ts";
 import { decodeHeader, writeHeader } from "../wire/amqp_properties.ts";
 import { FileFault } from "../runtime/fault.ts";
@@ -61,6 +65,8 @@ class WatchedConn implements Conn {
   readonly out: OutBuffer = new OutBuffer(new BufferPool());
   readonly pending = 0;
   readonly sent: { bytes: number; unwritten: number }[] = [];
+  /** What the last flush sent. */
+  last: Uint8Array = new Uint8Array(0);
   readonly #commit: WatchedCommit;
 
   constructor(commit: WatchedCommit) {
@@ -69,6 +75,7 @@ class WatchedConn implements Conn {
 
   flush(): void {
     if (this.out.length > 0) this.sent.push({ bytes: this.out.length, unwritten: this.#commit.unwritten });
+    this.last = this.out.bytes.slice(this.out.start, this.out.end);
     this.out.clear();
   }
 
@@ -206,6 +213,31 @@ test("a disk that takes no more raises its alarm at once, not only when free spa
   };
   connection.onData(Buffer.concat(framesOf(1, "too much")));
   assert.deepEqual(alarms.raised, ["disk"]);
+});
+
+test("a message that the disk has no room for is refused by basic.nack, and the connection goes on", async () => {
+  const { conn, connection, queue, open, receive, alarms } = setUp();
+  await open(1);
+  await receive((out) => writeConfirmSelect(out, 1, { noWait: true }));
+  const { append } = queue.store;
+  queue.store.append = () => {
+    throw new FileFault("allocate", "segment", "ENOSPC");
+  };
+  conn.sent.length = 0;
+  connection.onData(Buffer.concat(framesOf(1, "too much")));
+  await Promise.resolve();
+  queue.store.append = append;
+  assert.deepEqual([alarms.raised, alarms.active, connection.gone], [["disk"], true, false]);
+  assert.equal(conn.sent.length, 1);
+  assert.equal(readLong(conn.last, 7), METHOD_BASIC_NACK);
+  // The next one waits until the alarm is over.
+  connection.onData(Buffer.concat(framesOf(1, "held")));
+  assert.equal(queue.messageCount, 0);
+  alarms.clear("disk");
+  connection.alarmsChanged();
+  await Promise.resolve();
+  assert.equal(queue.messageCount, 1);
+  assert.equal(readLong(conn.last, 7), METHOD_BASIC_ACK);
 });
 
 test("deliveries that are sent in the middle of a turn are noted first, and so is what made room for them", async () => {
