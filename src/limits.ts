@@ -41,7 +41,9 @@ export const HASH_WEIGHTS_MAX = 10_000;
  * Direct replies that a client has not read, bytes: there is no queue for them to wait in, so beyond it they count as
  * undeliverable. Larger than what a client's own requests bring in while it does not read.
  */
-export const DIRECT_REPLY_PENDING_BYTES_MAX = 16 * 1024 * 1024;
+export const DIRECT_REPLY_PENDING_BYTES_MAX = 4 * 1024 * 1024;
+/** Replies of one connection that wait for the disk; with more it is not read: each holds a few hundred bytes. */
+export const REPLIES_WAITING_MAX = 1000;
 /** Tags of consumers whose place in a stream is remembered; beyond it that one goes which has not moved for longest. */
 export const STREAM_OFFSETS_MAX = 65_536;
 /** What the filter of one consumer of a stream asks for: each is compared with each message. */

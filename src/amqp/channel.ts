@@ -65,7 +65,9 @@ export class Channel implements PublisherHost, Sender {
     this.connection = connection;
     this.vhost = vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
-    this.replies = new Replies(connection.services, (write) => this.#write(write));
+    this.replies = new Replies(connection.services, (write) => this.#write(write), (change) => {
+      connection.holdings.addReplies(change);
+    });
     this.#publisher = new Publisher(this);
   }
 
@@ -243,7 +245,7 @@ export class Channel implements PublisherHost, Sender {
   }
 
   holdBody(bytes: number): void {
-    this.connection.holdBytes(bytes);
+    this.connection.holdings.addBytes(bytes);
   }
 
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {
@@ -324,7 +326,7 @@ export class Channel implements PublisherHost, Sender {
 
   selectTransactions(): void {
     if (this.#confirms !== null) throw new AmqpError(406, "cannot switch from confirm to tx mode");
-    this.#transaction ??= new Transaction((bytes) => this.connection.holdBytes(bytes));
+    this.#transaction ??= new Transaction((bytes) => this.connection.holdings.addBytes(bytes));
     this.#publisher.transaction = this.#transaction;
     this.deliveries.transaction = this.#transaction;
   }

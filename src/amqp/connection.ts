@@ -4,7 +4,7 @@
 import type { Alarms } from "../core/alarms.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
-import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
+import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   FRAME_HEARTBEAT,
@@ -27,6 +27,7 @@ import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
+import { Holdings } from "./holdings.ts";
 import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
 
@@ -58,8 +59,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
   readonly #deadlines: Deadlines;
-  /** What the channels hold of bodies that are not whole and of transactions, bytes. */
-  #unfinishedBytes = 0;
+  readonly holdings: Holdings;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
@@ -67,7 +67,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services = services;
     this.#onGone = onGone;
     this.#deadlines = new Deadlines(performance.now(), services.settings.handshakeMs);
-    this.#gate = new ReadGate(conn);
+    this.#gate = new ReadGate(conn, () => this.#goOn());
+    this.holdings = new Holdings(services.settings.messageBytesMax, this.#gate);
     this.#alarmStop = new AlarmStop(this, this.#gate);
     this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
@@ -160,7 +161,6 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   alarmsChanged(): void {
     if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
     this.#alarmStop.end();
-    this.#goOn();
   }
 
   /** Reads again, in a turn of its own. */
@@ -268,10 +268,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    if (this.#gate.unread) {
-      this.#gate.unread = false;
-      this.#goOn();
-    }
+    this.#gate.unread = false;
   }
 
   // Opening and ending
@@ -328,10 +325,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    if (this.#gate.blocked) {
-      this.#gate.blocked = false;
-      this.#goOn();
-    }
+    this.#gate.blocked = false;
+    this.#gate.waiting = false;
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
     if (this.#opened === null || this.#reader.broken) this.conn.close();
   }
@@ -367,19 +362,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#onGone(this);
   }
 
-  /** More (or, below 0, fewer) bytes are held of what is begun and not finished. Throws when that is too much. */
-  holdBytes(bytes: number): void {
-    this.#unfinishedBytes += bytes;
-    const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
-    if (bytes <= 0 || this.#unfinishedBytes <= max) return;
-    throw new AmqpError(506, `unfinished messages and transactions of all channels are larger than ${max} bytes`);
-  }
-
   /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */
   tick(nowMs: number): void {
     for (const channel of this.#channels.values()) channel.tick(nowMs);
     // Who is not read cannot be heard.
-    if (this.#gate.blocked) this.#deadlines.heard = true;
+    if (this.#gate.blocked || this.#gate.waiting) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;

@@ -16,10 +16,13 @@ export class Replies {
   readonly #services: AmqpServices;
   readonly #send: (write: WriteReply) => void;
 
-  /** `send` writes a reply whose turn has come. */
-  constructor(services: AmqpServices, send: (write: WriteReply) => void) {
+  readonly #waits: (change: number) => void;
+
+  /** `send` writes a reply whose turn has come; `waits` is told how many more, or fewer, wait for theirs. */
+  constructor(services: AmqpServices, send: (write: WriteReply) => void, waits: (change: number) => void) {
     this.#services = services;
     this.#send = send;
+    this.#waits = waits;
   }
 
   /** No reply waits. */
@@ -30,16 +33,18 @@ export class Replies {
   /** Sends a reply after those before it. */
   add(write: WriteReply): void {
     if (this.#pending.length === 0) this.#send(write);
-    else this.#pending.push({ ready: true, write });
+    else this.#push({ ready: true, write });
   }
 
   /** Sends a reply when all that was written so far is on disk. */
   addDurable(write: WriteReply): void {
     const pending: PendingReply = { ready: false, write };
-    this.#pending.push(pending);
+    this.#push(pending);
     const durable = (): void => {
       pending.ready = true;
-      while (this.#pending[0]?.ready) this.#send(this.#pending.shift()!.write);
+      let count = 0;
+      for (; this.#pending[0]?.ready; count++) this.#send(this.#pending.shift()!.write);
+      if (count > 0) this.#waits(-count);
     };
     this.#services.commit.wait({ seal: () => {}, durable });
     this.#services.turn.schedule();
@@ -48,5 +53,10 @@ export class Replies {
   /** Nobody waits for them any more. */
   clear(): void {
     this.#pending = [];
+  }
+
+  #push(reply: PendingReply): void {
+    this.#pending.push(reply);
+    this.#waits(1);
   }
 }
