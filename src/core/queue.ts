@@ -157,22 +157,17 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
       }
       return false;
     }
-    if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
+    const headers = this.#deduplication === null ? null : readHeaders(message);
+    const key = this.#deduplication?.keyOf(headers) ?? null;
+    if (key !== null && this.#deduplication!.isKnown(key, message.timestampMs)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
+    // Only now: what a full disk refuses is published again.
+    if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
     this.wake();
     return true;
-  }
-
-  #isDuplicate(deduplication: Deduplication, message: MessageType): boolean {
-    const headers = readHeaders(message);
-    const key = deduplication.keyOf(headers);
-    if (key === null) return false;
-    if (deduplication.isKnown(key, message.timestampMs)) return true;
-    deduplication.remember(key, headers, message.timestampMs);
-    return false;
   }
 
   /** Whether a queue that refuses what it has no room for takes one more. */
