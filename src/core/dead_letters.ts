@@ -3,6 +3,7 @@
 // dead-letter to each other cost no stack. A message that is to survive is settled where it came from only when it is
 // on disk where it goes: a crash in between may double it, never lose it.
 
+import { steadyMs } from "../lib/clock.ts";
 import { copyOfMessage, Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { Properties } from "../wire/amqp_properties.ts";
@@ -168,7 +169,7 @@ export class DeadLetters implements Servable {
     if (header === null) return false;
     const keys = deadLetterRoutingKey === null ? ownKeys : [deadLetterRoutingKey];
     const message = new Message();
-    message.timestampMs = timeMs;
+    message.timestampMs = steadyMs();
     message.flags = source.flags & ~MESSAGE_EXPIRES;
     message.route = encodeRoute(deadLetterExchange!, keys[0]!);
     message.routeBytes = message.route.length;
