@@ -10,7 +10,7 @@ const FOUND: Readonly<Record<Need, () => boolean>> = {
   loop: () => existsSync("/dev/loop-control") && hasProgram("losetup", "--version") && hasProgram("mkfs.ext4", "-V"),
   reflink: () => hasProgram("mkfs.xfs", "-V") || hasProgram("mkfs.btrfs", "--version"),
   strace: () => hasProgram("strace", "--version"),
-  faketime: () => hasProgram("faketime", "--version"),
+  faketime: () => faketimeLibrary() !== null,
 };
 const answers = new Map<Need, boolean>();
 
@@ -21,6 +21,13 @@ export function missingOf(needs: readonly Need[]): Need[] {
     answers.set(need, known);
     return !known;
   });
+}
+
+/** To be preloaded; null where it is not installed. The program `faketime` would leave shared memory behind. */
+export function faketimeLibrary(): string | null {
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  const places = [`/usr/lib/${machine}-linux-gnu`, "/usr/lib64", "/usr/lib", "/usr/local/lib"];
+  return places.map((place) => `${place}/faketime/libfaketimeMT.so.1`).find(existsSync) ?? null;
 }
 
 export function hasProgram(program: string, flag: string): boolean {

@@ -1,8 +1,7 @@
 // T21: somebody sets the wall clock, by an hour, back again, by years. What waits goes on to wait for as long as it was
 // to, and connections live. libfaketime gives the broker its wall clock; the monotonic one stays true.
 
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type BrokerProcess, temporaryDirectory } from "../support/broker_process.ts";
 import { RawAmqp } from "../support/raw_amqp.ts";
@@ -13,6 +12,7 @@ import { waitFor } from "../support/wait.ts";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
 import { buildMutant, type Mutant } from "./mutant.ts";
+import { faketimeLibrary } from "./needs.ts";
 
 const HOUR_S = 3_600;
 const YEAR_S = 365 * 24 * HOUR_S;
@@ -61,6 +61,7 @@ async function jump(context: FaultContext): Promise<FaultResult> {
     args: ["--log-level", "warn"],
     environment: clock.environment,
   });
+  const pids = [broker.pid];
   const failures: string[] = [];
   let done = 0;
   try {
@@ -77,13 +78,22 @@ async function jump(context: FaultContext): Promise<FaultResult> {
       await scene.checkLong("behind the housekeeping");
     }
     if (failures.length === 0) await scene.restart(() => clock.set(0));
+    pids.push(broker.pid);
     scene.close();
   } finally {
     await broker.dispose();
+    forget(pids);
   }
   const counts = `${done} jumps of up to ${Math.round(Math.max(...jumps()) / YEAR_S)} years and a restart; ` +
     `${2 * COUNT} messages with times to live, delayed ones, leases, a stream, a held delivery, heartbeats`;
   return { lost: 0, phantom: 0, counts, failures };
+}
+
+/** A process that is killed leaves behind what the library shares with its children. */
+function forget(pids: readonly number[]): void {
+  for (const pid of pids) {
+    for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) rmSync(`/dev/shm/${name}`, { force: true });
+  }
 }
 
 /** The broker's wall clock. */
@@ -93,12 +103,8 @@ class WallClock {
 
   constructor(path: string) {
     this.#path = path;
-    // The wrapper knows where its library is.
-    const { stdout } = spawnSync("faketime", ["-m", "now", "env"], { encoding: "utf8" });
-    const library = /^LD_PRELOAD=(.*)$/m.exec(stdout)?.[1];
-    if (library === undefined) throw new Error(`faketime does not say where its library is: ${stdout}`);
     this.environment = {
-      LD_PRELOAD: library,
+      LD_PRELOAD: faketimeLibrary()!,
       FAKETIME_TIMESTAMP_FILE: path,
       FAKETIME_NO_CACHE: "1",
       FAKETIME_DONT_FAKE_MONOTONIC: "1",
