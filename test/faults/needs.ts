@@ -9,7 +9,8 @@ const FOUND: Readonly<Record<Need, () => boolean>> = {
   root: () => process.getuid?.() === 0,
   loop: () => existsSync("/dev/loop-control") && hasProgram("losetup", "--version") && hasProgram("mkfs.ext4", "-V"),
   reflink: () => hasProgram("mkfs.xfs", "-V") || hasProgram("mkfs.btrfs", "--version"),
-  strace: () => hasProgram("strace", "--version"),
+  // It may be there and not be allowed to.
+  strace: () => hasProgram("strace", "-o", "/dev/null", "true"),
   faketime: () => faketimeLibrary() !== null,
 };
 const answers = new Map<Need, boolean>();
@@ -30,7 +31,7 @@ export function faketimeLibrary(): string | null {
   return places.map((place) => `${place}/faketime/libfaketimeMT.so.1`).find(existsSync) ?? null;
 }
 
-export function hasProgram(program: string, flag: string): boolean {
-  const result = spawnSync(program, [flag], { stdio: "ignore" });
+export function hasProgram(program: string, ...args: string[]): boolean {
+  const result = spawnSync(program, args, { stdio: "ignore" });
   return result.error === undefined && result.status === 0;
 }
