@@ -4,6 +4,7 @@
 // on disk where it goes: a crash in between may double it, never lose it.
 
 import { isDiskFull } from "../lib/disk_full.ts";
+import { steadyMs } from "../lib/clock.ts";
 import { copyOfMessage, Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { Properties } from "../wire/amqp_properties.ts";
@@ -169,7 +170,7 @@ export class DeadLetters implements Servable {
     if (header === null) return false;
     const keys = deadLetterRoutingKey === null ? ownKeys : [deadLetterRoutingKey];
     const message = new Message();
-    message.timestampMs = timeMs;
+    message.timestampMs = steadyMs();
     message.flags = source.flags & ~MESSAGE_EXPIRES;
     message.route = encodeRoute(deadLetterExchange!, deadLetterRoutingKey ?? routingKeyBytes(source));
     message.routeBytes = message.route.length;

@@ -1,6 +1,7 @@
 // A queue: messages in their store, consumers in turn, and who may use it. Knows no protocol: a consumer is whoever
 // takes deliveries.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { Message as MessageType } from "../store/message.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
@@ -175,7 +176,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (!this.#isOver(1, bodyBytes)) return true;
     // What came in this turn has not been offered yet to those who wait.
     this.dropExpired();
-    this.#serveConsumers(Date.now());
+    this.#serveConsumers(steadyMs());
     return !this.#isOver(1, bodyBytes);
   }
 
@@ -251,7 +252,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   }
 
   #isExpired(message: MessageType, nowMs: number): boolean {
-    return this.#expiry === null ? isExpired(message, Date.now()) : this.#expiry.isExpired(message, nowMs);
+    return this.#expiry === null ? isExpired(message, steadyMs()) : this.#expiry.isExpired(message, nowMs);
   }
 
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
@@ -288,7 +289,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
    */
   dropExpired(): boolean {
     if (!this.warm) this.#services.warmed(this);
-    return this.#dropExpired(Date.now(), Infinity) === DONE;
+    return this.#dropExpired(steadyMs(), Infinity) === DONE;
   }
 
   #dropExpired(nowMs: number, most: number): Dropping {

@@ -10,6 +10,7 @@ import { sigbus } from "./t06_sigbus.ts";
 import { ioError } from "./t07_io_error.ts";
 import { slowDisk } from "./t08_slow_disk.ts";
 import { fuzzing } from "./t15_fuzz.ts";
+import { clockJumps } from "./t21_clock_jumps.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
@@ -21,4 +22,5 @@ export const CASES: readonly FaultCase[] = [
   ioError,
   slowDisk,
   fuzzing,
+  clockJumps,
 ];
