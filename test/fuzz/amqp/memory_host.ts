@@ -7,6 +7,7 @@ import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
 import { completeConfig } from "../../../src/config/config.ts";
 import { Alarms } from "../../../src/core/alarms.ts";
+import { DefinitionsReplay } from "../../../src/core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "../../../src/core/priority.ts";
 import { Timers } from "../../../src/core/timers.ts";
 import { Turn } from "../../../src/core/turn.ts";
@@ -47,6 +48,8 @@ export class MemoryHost {
   readonly #timers: Timers;
   readonly #commit: GroupCommit;
   readonly #pool = new BufferPool();
+  /** The lines of the definitions log since `takeDefinitions`. */
+  #definitions: string[] = [];
   #sync: ((fault: Error | null) => void) | null = null;
   #queueId = 0;
 
@@ -65,7 +68,12 @@ export class MemoryHost {
     const place = (queueId: number) => ({ queueId, directory: `queue-${queueId}`, segmentBytesMax: SEGMENT_BYTES_MAX });
     this.vhost = new VirtualHost("/", {
       turn,
-      definitions: { append: () => commit.dirty(DEFINITIONS_FD) },
+      definitions: {
+        append: (entry) => {
+          this.#definitions.push(JSON.stringify(entry));
+          commit.dirty(DEFINITIONS_FD);
+        },
+      },
       openStore: (queueId, _, args) => {
         const maxPriority = maxPriorityOf(args);
         if (maxPriority > 0) return PriorityStore.open({ ...place(queueId), maxPriority, priorityOf }, host);
@@ -127,6 +135,20 @@ export class MemoryHost {
       done?.(null);
       quietSteps = moved || done !== null ? 0 : quietSteps + 1;
     }
+  }
+
+  /** What was written to the definitions log since the last call. */
+  takeDefinitions(): string[] {
+    return this.#definitions.splice(0);
+  }
+
+  /** As after a restart: what a definitions log makes. */
+  static restored(definitions: readonly string[]): MemoryHost {
+    const host = new MemoryHost();
+    const replay = new DefinitionsReplay();
+    for (const line of definitions) replay.replay(JSON.parse(line));
+    replay.restore(host.vhost);
+    return host;
   }
 
   async close(): Promise<void> {
