@@ -58,7 +58,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   readonly #alarms: Alarms;
   readonly #deadlines = new Deadlines(performance.now());
   /** What the channels hold of bodies that are not whole and of transactions, bytes. */
-  #unfinishedBytes = 0;
+  unfinishedBytes = 0;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
@@ -367,9 +367,9 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** More (or, below 0, fewer) bytes are held of what is begun and not finished. Throws when that is too much. */
   holdBytes(bytes: number): void {
-    this.#unfinishedBytes += bytes;
+    this.unfinishedBytes += bytes;
     const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
-    if (bytes <= 0 || this.#unfinishedBytes <= max) return;
+    if (bytes <= 0 || this.unfinishedBytes <= max) return;
     throw new AmqpError(506, `unfinished messages and transactions of all channels are larger than ${max} bytes`);
   }
 

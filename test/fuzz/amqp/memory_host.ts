@@ -53,7 +53,7 @@ export class MemoryHost {
   #sync: ((fault: Error | null) => void) | null = null;
   #queueId = 0;
 
-  constructor() {
+  constructor({ channelMax = CHANNEL_MAX, queuesMax = 50 } = {}) {
     const onFault = (fault: unknown): void => void this.faults.push(fault);
     const syncer: Syncer = { sync: (_, done) => void (this.#sync = done), close: () => Promise.resolve() };
     this.#commit = new GroupCommit({ syncer, onFault });
@@ -90,12 +90,12 @@ export class MemoryHost {
       report: (text) => void this.errors.push(`vhost: ${text}`),
       timers: this.#timers,
       commit,
-      limits: { queuesMax: 50, exchangesMax: 50, bindingsMax: 100, warmQueuesMax: 10 },
+      limits: { queuesMax, exchangesMax: 50, bindingsMax: 100, warmQueuesMax: 10 },
     });
     const users = new Users();
     users.add("guest", "guest", true, ["administrator"]);
     const quiet = (): void => {};
-    const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax: CHANNEL_MAX };
+    const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax };
     this.#services = {
       settings: completeConfig({ memory: true, amqp: settings }, {}).amqp,
       vhosts: new Map([["/", this.vhost]]),
