@@ -75,7 +75,8 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
       }
       // Whatever is left to others' turns, a rejection that nobody handles among it, comes now.
       await new Promise((resolve) => setImmediate(resolve));
-      if (warmBytes === 0 && performance.now() - startMs > msMax / 10) warmBytes = process.memoryUsage.rss();
+      const isWarm = cases >= casesMax / 10 || performance.now() - startMs >= msMax / 10;
+      if (warmBytes === 0 && isWarm) warmBytes = process.memoryUsage.rss();
     }
     failure ??= grown(warmBytes);
   } finally {

@@ -2,9 +2,20 @@
 
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { amqp } from "./amqp/conversation.ts";
+import { sockets } from "./amqp/sockets.ts";
 import { client } from "./client/hostile_server.ts";
 import { settings, uris } from "./config/settings.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
 
-export const TARGETS: readonly FuzzTarget[] = [frames, tables, methods, properties, amqp, client, settings, uris];
+export const TARGETS: readonly FuzzTarget[] = [
+  frames,
+  tables,
+  methods,
+  properties,
+  amqp,
+  sockets,
+  client,
+  settings,
+  uris,
+];

@@ -44,7 +44,7 @@ export class MemoryHost {
   /** The disk answers nothing. */
   holdSyncs = false;
   readonly wires = new Set<Wire<AmqpConnection>>();
-  readonly #services: AmqpServices;
+  readonly services: AmqpServices;
   readonly #timers: Timers;
   readonly #commit: GroupCommit;
   readonly #pool = new BufferPool();
@@ -96,7 +96,7 @@ export class MemoryHost {
     users.add("guest", "guest", true, ["administrator"]);
     const quiet = (): void => {};
     const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax };
-    this.#services = {
+    this.services = {
       settings: completeConfig({ memory: true, amqp: settings }, {}).amqp,
       vhosts: new Map([["/", this.vhost]]),
       users,
@@ -117,7 +117,7 @@ export class MemoryHost {
     const gone = (): void => void this.wires.delete(wire);
     const wire: Wire<AmqpConnection> = new Wire(
       this.#pool,
-      (conn) => new AmqpConnection(conn, this.#services, gone),
+      (conn) => new AmqpConnection(conn, this.services, gone),
     );
     this.wires.add(wire);
     return wire;
@@ -130,11 +130,17 @@ export class MemoryHost {
       await Promise.resolve();
       let moved = false;
       for (const wire of this.wires) if (wire.step()) moved = true;
-      const done = this.holdSyncs ? null : this.#sync;
-      if (done !== null) this.#sync = null;
-      done?.(null);
-      quietSteps = moved || done !== null ? 0 : quietSteps + 1;
+      quietSteps = this.answerSync() || moved ? 0 : quietSteps + 1;
     }
+  }
+
+  /** The disk has done what it was asked for; false when that was nothing. */
+  answerSync(): boolean {
+    const done = this.holdSyncs ? null : this.#sync;
+    if (done === null) return false;
+    this.#sync = null;
+    done(null);
+    return true;
   }
 
   /** What was written to the definitions log since the last call. */
