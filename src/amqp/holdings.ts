@@ -19,6 +19,11 @@ export class Holdings {
     this.#gate = gate;
   }
 
+  /** Of bodies that are not whole and of transactions, bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** More (or, below 0, fewer) bytes of bodies that are not whole and of transactions. Throws when that is too much. */
   addBytes(bytes: number): void {
     this.#bytes += bytes;
