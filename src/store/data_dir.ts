@@ -9,7 +9,8 @@ import type { FileLock, Runtime } from "../runtime/runtime.ts";
 const QUEUE_DIRECTORY = /^[0-9]{10}$/;
 const QUEUE_ID_MAX = 0xffffffff;
 const SPARE_FILE = /^[0-9]{10}$/;
-const OUR_NAMES = /^(lock|run|reserve|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
+const OUR_NAMES =
+  /^(lock|run|reserve|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
 
 /** The data directory cannot be used: one line that says which and why. */
 export class DataDirFault extends Error {
