@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { type Candidate, ConsumerRota } from "./consumer_rota.ts";
+import { type Candidate, checkConsumers, ConsumerRota } from "./consumer_rota.ts";
 
 class Eater implements Candidate {
   readonly name: string;
@@ -78,4 +78,30 @@ test("a single active one is served alone until it leaves (behaviours 43)", () =
   rota.add(a);
   a.room = 1;
   assert.equal(served(rota, 1), "a");
+});
+
+test("equals come and go at the end without the others being looked at", () => {
+  let looks = 0;
+  class Shy extends Eater {
+    constructor() {
+      super("s");
+      Object.defineProperty(this, "priority", { get: () => (looks++, 0) });
+    }
+  }
+  const rota = new ConsumerRota<Eater>(false);
+  const many = Array.from({ length: 2000 }, () => new Shy());
+  for (const eater of many) rota.add(eater);
+  for (const eater of many.reverse()) assert.ok(rota.remove(eater));
+  assert.ok(looks < 10 * many.length, `2000 equals were asked for their priority ${looks} times`);
+});
+
+test("of a queue's consumers only the first is asked whether it is alone", () => {
+  let looks = 0;
+  const others = Array.from(
+    { length: 2000 },
+    () => Object.defineProperty({}, "exclusive", { get: () => (looks++, false) }),
+  );
+  checkConsumers(others as { exclusive: boolean }[], false, "queue 'q'");
+  assert.ok(looks <= 1, `${looks} were asked`);
+  assert.throws(() => checkConsumers([{ exclusive: true }], false, "queue 'q'"), /in exclusive use/);
 });

@@ -1,5 +1,6 @@
 // Makes the queues of a virtual host, of whatever type, and keeps house for them: which hold files, what streams let go.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { AnyQueue, QueueType } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Owner } from "./consumer.ts";
@@ -69,7 +70,7 @@ export class QueueFactory {
   /** See `VirtualHost.cool`. */
   keepHouse(): void {
     if (this.#services.warmQueues === undefined) this.#warm.keepHouse();
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     for (const stream of this.#streams) stream.retain(nowMs);
   }
 }
