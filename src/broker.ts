@@ -2,7 +2,6 @@
 
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
@@ -10,7 +9,7 @@ import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
+import type { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
@@ -19,9 +18,9 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DamageList } from "./store/damage_list.ts";
@@ -38,11 +37,10 @@ import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
 import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 const DEFAULT_VHOST = "/";
@@ -56,7 +54,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp";
@@ -95,8 +93,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -146,6 +144,7 @@ class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -167,26 +166,26 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#watch = new Watch(() => this.#config, runtime.disk);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
-    });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   reconfigure(config: Config): void {
@@ -223,7 +222,10 @@ class Parts {
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
     disk.removeTree(spillPath);
     disk.makeDirectory(spillPath);
@@ -309,6 +311,7 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
       unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
@@ -335,9 +338,7 @@ class Parts {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
     users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
+    this.#watch.start();
     if (amqp.port < 0) return;
     const services: AmqpServices = {
       settings: amqp,
@@ -358,8 +359,14 @@ class Parts {
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
-    this.#compactDefinitions();
+    try {
+      for (const vhost of this.#vhosts.values()) vhost.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
@@ -375,7 +382,7 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#watch.close();
     this.#timers.close();
     await this.amqp?.close();
     try {
@@ -401,15 +408,6 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(disk: Disk, path: string): number | null {
-  try {
-    return disk.freeBytes(path);
-  } catch {
-    return null;
-  }
 }
 
 /** A logger for finished texts: braces in what a client calls itself mean nothing. */

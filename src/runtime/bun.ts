@@ -317,9 +317,10 @@ class BunConn implements Conn {
     if (written === count) {
       out.clear();
     } else {
-      // -1: the socket is gone or going, and its close callback follows.
-      if (written > 0) out.consume(written);
       this.blocked = true;
+      if (written >= 0) out.consume(written);
+      // The socket is gone, which Bun tells nobody who has paused it: that would be a connection for ever.
+      else this.abort();
     }
   }
 

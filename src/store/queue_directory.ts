@@ -3,6 +3,7 @@
 // changes nothing (`repairs` is false).
 
 import { basename, dirname, join } from "node:path";
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { Disk } from "../runtime/disk.ts";
 import type { SegmentFile } from "../runtime/runtime.ts";
 import { FoundFile } from "./found_file.ts";
@@ -85,13 +86,23 @@ export class QueueDirectory {
 
   /** A new segment file, a prepared one if there is one. `fresh`: it is all zeros. */
   createSegment(number: number, capacity: number): { file: SegmentFile; fresh: boolean } {
-    const { pool, files } = this.#host;
+    const { pool, files, space } = this.#host;
     const path = this.segmentPath(number);
-    this.#make();
-    const spare = pool !== null && capacity === pool.segmentBytes ? pool.take(path) : null;
-    const file = spare ?? files.create(path, capacity);
-    this.entriesChanged(false);
-    return { file, fresh: spare === null };
+    let file: SegmentFile | null = null;
+    try {
+      this.#make();
+      const spare = pool !== null && capacity === pool.segmentBytes ? pool.take(path) : null;
+      file = spare ?? files.create(path, capacity);
+      this.entriesChanged(false);
+      if (spare === null) space?.allocated(capacity);
+      return { file, fresh: spare === null };
+    } catch (error) {
+      // Its name must be free for the next try.
+      file?.close();
+      if (file !== null) this.remove(path);
+      if (isDiskFull(error)) space?.full();
+      throw error;
+    }
   }
 
   /** A file was made in the directory: the next sync has to cover the directory too. */
@@ -105,7 +116,7 @@ export class QueueDirectory {
 
   /**
    * Copies bytes of a segment's file into the quarantine, for a human; false when they are there from an earlier start.
-   * Best effort: a full disk is no reason to fail.
+   * A full disk is no reason to fail.
    */
   quarantine(segment: Segment, offset: number, bytes: number): boolean {
     if (!this.persistent) return true;

@@ -11,6 +11,7 @@
 //   | checksum | n   | offset   |      |    to read; n bytes of name
 //   +----------+-----+----------+------+
 
+import { isDiskFull } from "../lib/disk_full.ts";
 import { STREAM_OFFSETS_MAX } from "../limits.ts";
 import type { Disk } from "../runtime/disk.ts";
 import { xxh32 } from "./checksum.ts";
@@ -85,10 +86,14 @@ export class StreamOffsets {
   flush(): void {
     if (this.#changed.size === 0) return;
     const entries = this.#encode(this.#changed);
-    const problem = this.#attempt(() => {
+    const write = (): void => {
       if (this.#bytes === 0 || this.#bytes + entries.length > this.#bytesMax()) this.#rewrite();
       else this.#append(entries);
-    });
+    };
+    let problem = this.#attempt(write);
+    if (problem !== null && isDiskFull({ code: problem }) && this.#host.space?.makeRoom()) {
+      problem = this.#attempt(write);
+    }
     if (problem === null) {
       this.#changed.clear();
       this.#delayed = false;

@@ -16,6 +16,7 @@ const CASES: Readonly<Record<string, number>> = {
   methods: 3_200_000,
   properties: 2_000_000,
   amqp: 300_000,
+  sockets: 60_000,
   client: 400_000,
   settings: 200_000,
   uris: 700_000,

@@ -38,6 +38,8 @@ export interface FuzzReport {
   readonly target: string;
   readonly cases: number;
   readonly ms: number;
+  /** Of the processor, which others may be using, too. */
+  readonly cpuMs: number;
   readonly slowestMs: number;
   readonly slowestSeed: number;
   readonly failure: FuzzFailure | null;
@@ -48,6 +50,7 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
   const { seed: runSeed, casesMax = Infinity, msMax = Infinity, corpus } = options;
   const watch = new RejectionWatch();
   const startMs = performance.now();
+  const cpuBefore = process.cpuUsage();
   const endMs = startMs + msMax;
   let cases = 0;
   let slowestMs = 0;
@@ -72,7 +75,8 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
       }
       // Whatever is left to others' turns, a rejection that nobody handles among it, comes now.
       await new Promise((resolve) => setImmediate(resolve));
-      if (warmBytes === 0 && performance.now() - startMs > msMax / 10) warmBytes = process.memoryUsage.rss();
+      const isWarm = cases >= casesMax / 10 || performance.now() - startMs >= msMax / 10;
+      if (warmBytes === 0 && isWarm) warmBytes = process.memoryUsage.rss();
     }
     failure ??= grown(warmBytes);
   } finally {
@@ -83,7 +87,9 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
     }
     watch.close();
   }
-  return { target: target.name, cases, ms: performance.now() - startMs, slowestMs, slowestSeed, failure };
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const ms = performance.now() - startMs;
+  return { target: target.name, cases, ms, cpuMs: (user + system) / 1000, slowestMs, slowestSeed, failure };
 }
 
 /** Runs one given input; what went wrong, or null. */

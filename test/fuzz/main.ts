@@ -75,11 +75,11 @@ async function again(): Promise<boolean> {
   return failure === null;
 }
 
-function reportText({ target, cases, ms, slowestMs, slowestSeed, failure }: FuzzReport, seed: number): string {
+function reportText({ target, cases, ms, cpuMs, slowestMs, slowestSeed, failure }: FuzzReport, seed: number): string {
   const rate = Math.round(cases / ms * 1000);
   const slowest = `slowest ${slowestMs.toFixed(1)} ms (case ${slowestSeed})`;
   return `${target}: ${failure === null ? "passed" : "FAILED"}, ${cases} cases in ${(ms / 1000).toFixed(1)} s, ` +
-    `${rate}/s, ${slowest}, seed ${seed}`;
+    `${rate}/s, ${Math.round(cases / cpuMs * 1000)}/s of processor time, ${slowest}, seed ${seed}`;
 }
 
 function chosenTargets(names: readonly string[]): readonly FuzzTarget[] {

@@ -2,6 +2,7 @@
 
 import type { FuzzTarget } from "./fuzz_target.ts";
 import { amqp } from "./amqp/conversation.ts";
+import { sockets } from "./amqp/sockets.ts";
 import { client } from "./client/hostile_server.ts";
 import { settings, uris } from "./config/settings.ts";
 import { acks, definitions, offsets, segments } from "./store/files.ts";
@@ -14,6 +15,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   methods,
   properties,
   amqp,
+  sockets,
   client,
   settings,
   uris,

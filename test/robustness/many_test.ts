@@ -13,10 +13,10 @@ import { PROTOCOL_HEADER } from "../support/raw_bytes.ts";
 import { withProperties } from "../support/raw_properties.ts";
 import { basic, channel, connection, queue } from "../support/raw_methods.ts";
 
-async function opened(host: MemoryHost): Promise<Wire<AmqpConnection>> {
+async function opened(host: MemoryHost, channelMax = 16): Promise<Wire<AmqpConnection>> {
   const wire = host.connect();
   wire.send(PROTOCOL_HEADER, connection.startOk());
-  wire.send(connection.tuneOk({ channelMax: 16, frameMax: 16_384 }), connection.open());
+  wire.send(connection.tuneOk({ channelMax, frameMax: 16_384 }), connection.open());
   wire.send(channel.open(1), channel.open(2));
   await host.settle();
   wire.received.length = 0;
@@ -162,5 +162,22 @@ test("direct replies that wait behind a sync are bounded", async () => {
   host.holdSyncs = false;
   await host.settle();
   assert.equal(said(asker).filter((name) => name === "basic.deliver").length, 500 - returned);
+  await host.close();
+});
+
+test("buffers that channels keep for their next message are no unfinished messages", async () => {
+  const host = new MemoryHost({ channelMax: 2047 });
+  const wire = await opened(host, 2047);
+  wire.send(queue.declare(1, "q", { args: { "x-max-length": 1 } }));
+  // In several frames, as large as a buffer that is kept: together more than a connection may have unfinished.
+  const frames = times(1100, (index) => {
+    return joined(
+      ...index < 2 ? [] : [channel.open(1 + index)],
+      basic.publish(1 + index, "q", Buffer.alloc(64 * 1024), { frameMax: 16_384 }),
+    );
+  });
+  for (const frame of frames) wire.send(frame);
+  await host.settle();
+  assert.deepEqual(new Set(said(wire)), new Set(["queue.declare-ok", "channel.open-ok"]));
   await host.close();
 });

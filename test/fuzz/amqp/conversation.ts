@@ -95,7 +95,9 @@ export const amqp: FuzzTarget = {
       assert.ok(wire.ended, "a connection that was dropped is gone");
       assert.deepEqual(host.errors.splice(0), [], "the broker found no fault with itself");
       assert.deepEqual(host.faults.splice(0), [], "nothing happened that the broker cannot go on after");
+      await expectRestorable(host);
       await expectNothingLeft(host, witness);
+      host.takeDefinitions();
       await witness.check();
     } catch (error) {
       // What is wrong with this one must not be found again by the next case.
@@ -207,6 +209,19 @@ function hearRaw(said: Uint8Array, wire: Wire<AmqpConnection>, stream: Uint8Arra
   const opened = names.indexOf("connection.open-ok");
   const first = names.findIndex((name) => !name.startsWith("connection."));
   assert.ok(first < 0 || (opened > tuned && tuned > 0 && first > opened), "channels come behind the handshake");
+}
+
+/** What is durable is the same when it is read from the log: nothing that was declared keeps a broker from starting. */
+async function expectRestorable(host: MemoryHost): Promise<void> {
+  const definitions = host.takeDefinitions();
+  if (definitions.length === 0) return;
+  const restored = MemoryHost.restored(definitions);
+  assert.deepEqual(textsOf(restored), textsOf(host), "what is durable comes back");
+  await restored.close();
+}
+
+function textsOf({ vhost }: MemoryHost): string[] {
+  return [...vhost.entries()].map((entry) => JSON.stringify(entry)).sort();
 }
 
 async function expectNothingLeft(host: MemoryHost, witness: Witness): Promise<void> {

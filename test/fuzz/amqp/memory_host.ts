@@ -7,6 +7,7 @@ import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
 import { completeConfig } from "../../../src/config/config.ts";
 import { Alarms } from "../../../src/core/alarms.ts";
+import { DefinitionsReplay } from "../../../src/core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "../../../src/core/priority.ts";
 import { Timers } from "../../../src/core/timers.ts";
 import { Turn } from "../../../src/core/turn.ts";
@@ -43,14 +44,16 @@ export class MemoryHost {
   /** The disk answers nothing. */
   holdSyncs = false;
   readonly wires = new Set<Wire<AmqpConnection>>();
-  readonly #services: AmqpServices;
+  readonly services: AmqpServices;
   readonly #timers: Timers;
   readonly #commit: GroupCommit;
   readonly #pool = new BufferPool();
+  /** The lines of the definitions log since `takeDefinitions`. */
+  #definitions: string[] = [];
   #sync: ((fault: Error | null) => void) | null = null;
   #queueId = 0;
 
-  constructor() {
+  constructor({ channelMax = CHANNEL_MAX, queuesMax = 50 } = {}) {
     const onFault = (fault: unknown): void => void this.faults.push(fault);
     const syncer: Syncer = { sync: (_, done) => void (this.#sync = done), close: () => Promise.resolve() };
     this.#commit = new GroupCommit({ syncer, onFault });
@@ -65,7 +68,12 @@ export class MemoryHost {
     const place = (queueId: number) => ({ queueId, directory: `queue-${queueId}`, segmentBytesMax: SEGMENT_BYTES_MAX });
     this.vhost = new VirtualHost("/", {
       turn,
-      definitions: { append: () => commit.dirty(DEFINITIONS_FD) },
+      definitions: {
+        append: (entry) => {
+          this.#definitions.push(JSON.stringify(entry));
+          commit.dirty(DEFINITIONS_FD);
+        },
+      },
       openStore: (queueId, _, args) => {
         const maxPriority = maxPriorityOf(args);
         if (maxPriority > 0) return PriorityStore.open({ ...place(queueId), maxPriority, priorityOf }, host);
@@ -82,13 +90,13 @@ export class MemoryHost {
       report: (text) => void this.errors.push(`vhost: ${text}`),
       timers: this.#timers,
       commit,
-      limits: { queuesMax: 50, exchangesMax: 50, bindingsMax: 100, warmQueuesMax: 10 },
+      limits: { queuesMax, exchangesMax: 50, bindingsMax: 100, warmQueuesMax: 10 },
     });
     const users = new Users();
     users.add("guest", "guest", true, ["administrator"]);
     const quiet = (): void => {};
-    const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax: CHANNEL_MAX };
-    this.#services = {
+    const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax };
+    this.services = {
       settings: completeConfig({ memory: true, amqp: settings }, {}).amqp,
       vhosts: new Map([["/", this.vhost]]),
       users,
@@ -109,7 +117,7 @@ export class MemoryHost {
     const gone = (): void => void this.wires.delete(wire);
     const wire: Wire<AmqpConnection> = new Wire(
       this.#pool,
-      (conn) => new AmqpConnection(conn, this.#services, gone),
+      (conn) => new AmqpConnection(conn, this.services, gone),
     );
     this.wires.add(wire);
     return wire;
@@ -122,11 +130,31 @@ export class MemoryHost {
       await Promise.resolve();
       let moved = false;
       for (const wire of this.wires) if (wire.step()) moved = true;
-      const done = this.holdSyncs ? null : this.#sync;
-      if (done !== null) this.#sync = null;
-      done?.(null);
-      quietSteps = moved || done !== null ? 0 : quietSteps + 1;
+      quietSteps = this.answerSync() || moved ? 0 : quietSteps + 1;
     }
+  }
+
+  /** The disk has done what it was asked for; false when that was nothing. */
+  answerSync(): boolean {
+    const done = this.holdSyncs ? null : this.#sync;
+    if (done === null) return false;
+    this.#sync = null;
+    done(null);
+    return true;
+  }
+
+  /** What was written to the definitions log since the last call. */
+  takeDefinitions(): string[] {
+    return this.#definitions.splice(0);
+  }
+
+  /** As after a restart: what a definitions log makes. */
+  static restored(definitions: readonly string[]): MemoryHost {
+    const host = new MemoryHost();
+    const replay = new DefinitionsReplay();
+    for (const line of definitions) replay.replay(JSON.parse(line));
+    replay.restore(host.vhost);
+    return host;
   }
 
   async close(): Promise<void> {

@@ -127,7 +127,7 @@ class Oracle {
 
   #withoutChannel(type: number, number: number, payload: Uint8Array): void {
     const kind = type === METHOD && payload.length >= 4 ? new DataView(payload.slice().buffer).getUint32(0) : 0;
-    const { name, ok } = judgeMethod(payload);
+    const { ok } = judgeMethod(payload);
     switch (kind) {
       case 0x14000a:
         if (!ok) return this.#end(501);
@@ -141,7 +141,7 @@ class Oracle {
       case 0x3c0078:
         return;
       default:
-        if (name !== "channel.open") this.#end(504);
+        this.#end(504);
     }
   }
 

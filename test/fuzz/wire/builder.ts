@@ -20,6 +20,18 @@ const WORDS: readonly string[] = [
   "*",
 ];
 
+const TYPES: readonly string[] = [..."tbBsuIilLTfdDSxVAFAF"];
+const ZEROS = new Uint8Array(8);
+
+/** Numbers are quicker than bigints, and most are small. */
+function put(bytes: Uint8Array, at: number, width: number, value: number | bigint): void {
+  if (typeof value === "bigint" || width > 4) return putBig(bytes, at, width, BigInt(value));
+  for (let i = width - 1; i >= 0; i--) {
+    bytes[at + i] = value;
+    value = Math.floor(value / 256);
+  }
+}
+
 export class Builder {
   readonly random: FuzzRandom;
   #bytes: Uint8Array = new Uint8Array(256);
@@ -50,9 +62,9 @@ export class Builder {
   }
 
   number(width: number, value: number | bigint): void {
-    const bytes = new Uint8Array(width);
-    putBig(bytes, 0, width, BigInt(value));
-    this.raw(bytes);
+    const at = this.#length;
+    this.raw(ZEROS.subarray(0, width));
+    put(this.#bytes, at, width, value);
   }
 
   /** A number that says how what follows is to be read. */
@@ -76,7 +88,7 @@ export class Builder {
     const at = this.#length;
     this.field(width, 0);
     write();
-    putBig(this.#bytes, at, width, BigInt(this.#length - at - width));
+    put(this.#bytes, at, width, this.#length - at - width);
   }
 
   /** Sets one of the lengths and letters to what it should not be. */
@@ -108,7 +120,7 @@ export class Builder {
 
   value(depth: number): void {
     const { random } = this;
-    const type = depth > 17 ? "V" : random.pick([..."tbBsuIilLTfdDSxVAFAF"]);
+    const type = depth > 17 ? "V" : random.pick(TYPES);
     this.field(1, type.charCodeAt(0));
     switch (type) {
       case "S":

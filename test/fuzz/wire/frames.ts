@@ -41,7 +41,7 @@ export const frames: FuzzTarget = {
     const stream = input.subarray(OPTIONS_BYTES);
     const expected = parse(stream, frameBytesMax);
     compare(read(stream, frameBytesMax, [stream.length], 0), expected, "in one piece");
-    if (stream.length < 600) compare(read(stream, frameBytesMax, [1], 0), expected, "octet by octet");
+    if (stream.length < 200 || cuts % 8 === 0) compare(read(stream, frameBytesMax, [1], 0), expected, "octet by octet");
     const random = new FuzzRandom(cuts * 256 + option);
     for (let round = 0; round < 2; round++) {
       const sizes = Array.from({ length: 8 }, () => 1 + random.size(90));
@@ -81,7 +81,7 @@ function read(stream: Uint8Array, frameBytesMax: number, sizes: readonly number[
     frame(type, channel, bytes, at, size) {
       found.push(describe(type, channel, bytes.subarray(at, at + size)));
       if (stopEvery === 0 || found.length % stopEvery !== 0) return true;
-      if (found.length % 2 === 0) throw new Stop();
+      if (found.length % 2 === 0) throw STOP;
       return false;
     },
   });
@@ -90,7 +90,7 @@ function read(stream: Uint8Array, frameBytesMax: number, sizes: readonly number[
     try {
       run();
     } catch (error) {
-      if (error instanceof Stop) return;
+      if (error === STOP) return;
       if (!(error instanceof ProtocolViolation) || error.code !== 501) throw error;
       assert.ok(!broken, "a violation is told once");
       broken = true;
@@ -109,7 +109,8 @@ function read(stream: Uint8Array, frameBytesMax: number, sizes: readonly number[
   return { frames: found, broken };
 }
 
-class Stop extends Error {}
+/** Thrown, and no error: those are slow to make. */
+const STOP = Symbol("stop");
 
 function compare(found: Found, expected: Found, how: string): void {
   assert.equal(found.broken, expected.broken, `read ${how}, the stream is ${expected.broken ? "" : "not "}broken`);

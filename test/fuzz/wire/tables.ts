@@ -17,14 +17,16 @@ import {
   readDeliveryMode,
 } from "../../../src/wire/amqp_properties.ts";
 import { spliceHeader } from "../../../src/wire/amqp_splice.ts";
-import { tablesEqual, toPlain } from "../../../src/wire/amqp_table.ts";
-import { decodeTable, encodeTable } from "../../../src/wire/amqp_table_codec.ts";
+import { type FieldTable, tablesEqual, toPlain } from "../../../src/wire/amqp_table.ts";
+import { decodeTable, putTable } from "../../../src/wire/amqp_table_codec.ts";
 import { BufferPool, OutBuffer } from "../../../src/lib/out_buffer.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 import { joined, mutate } from "../mutate.ts";
 import type { FuzzRandom } from "../random.ts";
 import { Builder } from "./builder.ts";
 import { judgeHeader, judgeMethod, judgeTable } from "./grammar.ts";
+
+const POOL = new BufferPool();
 
 /** A valid structure, mostly broken in one place, sometimes in any. */
 function made(random: FuzzRandom, corpus: readonly Uint8Array[], build: (builder: Builder) => void): Uint8Array {
@@ -67,11 +69,13 @@ export const tables: FuzzTarget = {
     const table = decoded(() => decodeTable(input, 0, input.length));
     assert.equal(table !== null, verdict.ok, `the octets are ${verdict.ok ? "" : "not "}a table`);
     if (table === null) return;
-    const octets = encodeTable(table);
+    const octets = encoded(table);
     if (verdict.canonical) sameOctets(octets, input, "a table encodes to what it was");
     const again = decodeTable(octets, 0, octets.length);
-    sameOctets(encodeTable(again), octets, "what was encoded is encoded the same again");
+    sameOctets(encoded(again), octets, "what was encoded is encoded the same again");
     assert.ok(tablesEqual(table, again), "a table is equal to itself");
+    // The rest is about what was decoded, of which a part is enough.
+    if (input.length % 4 !== 0) return;
     JSON.stringify(toPlain(table));
     const args = fromTable(table);
     assert.equal(canonicalText(args), canonicalText(fromTable(again)), "canonical texts are the same");
@@ -80,6 +84,14 @@ export const tables: FuzzTarget = {
     assert.ok(hasNan(table) || argumentsEqual(kept, args), "and are equal");
   },
 };
+
+function encoded(table: FieldTable): Uint8Array {
+  const out = new OutBuffer(POOL);
+  putTable(out, table);
+  const octets = out.bytes.slice(out.start, out.end);
+  out.clear();
+  return octets;
+}
 
 /** Tables or arrays in each other. */
 function nest(builder: Builder, depth: number): void {
@@ -137,7 +149,6 @@ function payloadOf(write: (out: OutBuffer) => void): Uint8Array {
   return payload;
 }
 
-const POOL = new BufferPool();
 /** What stands before a header when it lies in a chunk: positions must not be taken from its beginning. */
 const BEFORE = 3;
 /** "x", long string "é". */
