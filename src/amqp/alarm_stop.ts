@@ -56,14 +56,15 @@ export class AlarmStop {
     return true;
   }
 
-  /** No alarm holds any more: tells the client. The caller goes on reading. */
+  /** No alarm holds any more: tells the client, and goes on reading. */
   end(): void {
     const connection = this.#connection;
-    this.#gate.blocked = false;
     connection.services.log.info(`${connection.peer}: no longer blocked`);
-    if (!connection.understands("connection.blocked")) return;
-    writeConnectionUnblocked(connection.conn.out, 0);
-    connection.touch();
+    if (connection.understands("connection.blocked")) {
+      writeConnectionUnblocked(connection.conn.out, 0);
+      connection.touch();
+    }
+    this.#gate.blocked = false;
   }
 
   get postponed(): boolean {

@@ -31,9 +31,6 @@ import { readRareProperties, type Rewrite, type Sender } from "./rare_properties
 import { Replies, type WriteReply } from "./replies.ts";
 import { Transaction } from "./transaction.ts";
 
-/** Of all channels of one connection together: what they keep for messages to come must not count as unfinished ones. */
-const BODIES_KEPT_BYTES_MAX = 1024 * 1024;
-
 export class Channel implements PublisherHost, Sender, Servable {
   readonly number: number;
   readonly connection: AmqpConnection;
@@ -71,11 +68,9 @@ export class Channel implements PublisherHost, Sender, Servable {
     this.connection = connection;
     this.vhost = vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
-    this.replies = new Replies(
-      connection.services,
-      (write) => this.#write(write),
-      (count) => connection.gate.waitForReplies(count),
-    );
+    this.replies = new Replies(connection.services, (write) => this.#write(write), (change) => {
+      connection.holdings.addReplies(change);
+    });
     this.#publisher = new Publisher(this);
   }
 
@@ -274,11 +269,11 @@ export class Channel implements PublisherHost, Sender, Servable {
   }
 
   holdBody(bytes: number): void {
-    this.connection.holdBytes(bytes);
+    this.connection.holdings.addBytes(bytes);
   }
 
   get holdsMuch(): boolean {
-    return this.connection.unfinishedBytes > BODIES_KEPT_BYTES_MAX;
+    return this.connection.holdings.areLarge;
   }
 
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {
@@ -320,6 +315,13 @@ export class Channel implements PublisherHost, Sender, Servable {
     this.#confirms?.add(toDisk, refused);
   }
 
+  unstored(): boolean {
+    this.connection.services.alarms.diskFull();
+    if (this.#confirms === null) return false;
+    this.#confirms.add(false, true);
+    return true;
+  }
+
   selectConfirms(): void {
     if (this.#transaction !== null) throw new AmqpError(406, "cannot switch from tx to confirm mode");
     this.#confirms ??= new Confirms(this.connection.services.commit, {
@@ -350,7 +352,7 @@ export class Channel implements PublisherHost, Sender, Servable {
 
   selectTransactions(): void {
     if (this.#confirms !== null) throw new AmqpError(406, "cannot switch from confirm to tx mode");
-    this.#transaction ??= new Transaction((bytes) => this.connection.holdBytes(bytes));
+    this.#transaction ??= new Transaction((bytes) => this.connection.holdings.addBytes(bytes));
     this.#publisher.transaction = this.#transaction;
     this.deliveries.transaction = this.#transaction;
   }

@@ -44,8 +44,10 @@ export class AmqpConsumer implements Consumer {
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
-  /** Deliveries it may hold unsettled, 0 for any number. */
+  /** What the client set, 0 for nothing. */
   readonly prefetch: number;
+  /** Deliveries it may hold unsettled. */
+  readonly #unsettledMax: number;
   /** Deliveries it holds. */
   unsettled = 0;
   /** Cancelled; what it holds stays with the channel. */
@@ -72,6 +74,7 @@ export class AmqpConsumer implements Consumer {
     this.noAck = options.noAck;
     this.exclusive = options.exclusive;
     this.prefetch = options.prefetch;
+    this.#unsettledMax = options.prefetch || channel.connection.services.settings.consumerPrefetch || Infinity;
     this.priority = options.priority;
     this.#tagBytes = shortString(tag);
   }
@@ -98,7 +101,7 @@ export class AmqpConsumer implements Consumer {
   ready(): boolean {
     if (!this.#flows) return false;
     if (!this.noAck) {
-      if (this.prefetch !== 0 && this.unsettled >= this.prefetch) return false;
+      if (this.unsettled >= this.#unsettledMax) return false;
       if (!this.#deliveries.hasCredit()) return false;
     }
     return this.#channel.connection.writable();

@@ -39,9 +39,9 @@ export class ReplyConsumer {
   readonly tag: string;
   readonly #tagBytes: Uint8Array;
   readonly #channel: Channel;
+  /** Bodies of replies that wait behind others of the channel. */
+  #heldBytes = 0;
   readonly #onClose: (consumer: ReplyConsumer) => void;
-  /** Of replies that wait behind others of the channel. */
-  #keptBytes = 0;
 
   constructor(channel: Channel, tag: string, onClose: (consumer: ReplyConsumer) => void) {
     this.#channel = channel;
@@ -61,15 +61,13 @@ export class ReplyConsumer {
   deliver(message: Message): boolean {
     const channel = this.#channel;
     const { connection } = channel;
-    if (connection.gone || connection.conn.pending > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
+    if (connection.gone || connection.conn.pending + this.#heldBytes > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
     // Never ahead of the consume-ok that may still wait for its turn.
-    const isKept = !channel.replies.idle;
-    const bytes = isKept ? message.routeBytes + message.headerBytes + message.bodyBytes : 0;
-    if (this.#keptBytes + bytes > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
-    this.#keptBytes += bytes;
-    const kept = isKept ? copyOfMessage(message) : message;
+    const isHeld = !channel.replies.idle;
+    const kept = isHeld ? copyOfMessage(message) : message;
+    if (isHeld) this.#heldBytes += kept.bodyBytes;
     channel.reply((out) => {
-      this.#keptBytes -= bytes;
+      if (isHeld) this.#heldBytes -= kept.bodyBytes;
       const deliveryTag = channel.deliveries.nextTag();
       writeDelivery(out, channel.number, this.#tagBytes, deliveryTag, kept, connection.frameBytesMax);
     });

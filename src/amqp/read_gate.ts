@@ -1,8 +1,7 @@
 // Whether a connection's socket is read. Three things hold reading back, and all must be over for it to go on: the peer
-// does not read what it asked for, it asked for more than the disk has answered yet, or an alarm holds and it wants to
+// does not read what it asked for, it asked for too much that waits for the disk, or an alarm holds and it wants to
 // publish or declare.
 
-import { REPLIES_WAITING_MAX } from "../limits.ts";
 import type { Conn } from "../runtime/runtime.ts";
 
 export class ReadGate {
@@ -11,19 +10,18 @@ export class ReadGate {
   /** An alarm holds. */
   #blocked = false;
   /** Too many replies wait for the disk. */
-  #unanswered = false;
-  #repliesWaiting = 0;
+  #waiting = false;
   readonly #conn: Conn;
-  readonly #goOn: () => void;
+  readonly #opened: () => void;
 
-  /** `goOn`: replies were written, on behalf of somebody else, and reading is to go on. */
-  constructor(conn: Conn, goOn: () => void) {
+  /** `opened` is called when nothing holds reading back any more; it goes on with what was read and kept. */
+  constructor(conn: Conn, opened: () => void) {
     this.#conn = conn;
-    this.#goOn = goOn;
+    this.#opened = opened;
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked && !this.#unanswered;
+    return !this.#unread && !this.#blocked && !this.#waiting;
   }
 
   get unread(): boolean {
@@ -31,7 +29,7 @@ export class ReadGate {
   }
 
   set unread(unread: boolean) {
-    this.#change(unread, this.#blocked, this.#unanswered);
+    this.#change(() => this.#unread = unread);
   }
 
   get blocked(): boolean {
@@ -39,26 +37,23 @@ export class ReadGate {
   }
 
   set blocked(blocked: boolean) {
-    this.#change(this.#unread, blocked, this.#unanswered);
+    this.#change(() => this.#blocked = blocked);
   }
 
-  /** So many replies more, or, below 0, fewer wait for the disk. What was read already is still worked on. */
-  waitForReplies(count: number): void {
-    this.#repliesWaiting += count;
-    if (!this.#unanswered) {
-      if (this.#repliesWaiting >= REPLIES_WAITING_MAX) this.#change(this.#unread, this.#blocked, true);
-    } else if (this.#repliesWaiting === 0) {
-      this.#change(this.#unread, this.#blocked, false);
-      if (this.open) queueMicrotask(this.#goOn);
-    }
+  get waiting(): boolean {
+    return this.#waiting;
   }
 
-  #change(unread: boolean, blocked: boolean, unanswered: boolean): void {
+  set waiting(waiting: boolean) {
+    this.#change(() => this.#waiting = waiting);
+  }
+
+  #change(change: () => void): void {
     const wasOpen = this.open;
-    this.#unread = unread;
-    this.#blocked = blocked;
-    this.#unanswered = unanswered;
+    change();
     if (wasOpen && !this.open) this.#conn.pause();
-    if (!wasOpen && this.open) this.#conn.resume();
+    if (wasOpen || !this.open) return;
+    this.#conn.resume();
+    this.#opened();
   }
 }

@@ -3,6 +3,8 @@
 // dead-letter to each other cost no stack. A message that is to survive is settled where it came from only when it is
 // on disk where it goes: a crash in between may double it, never lose it.
 
+import { isDiskFull } from "../lib/disk_full.ts";
+import { steadyMs } from "../lib/clock.ts";
 import { copyOfMessage, Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { Properties } from "../wire/amqp_properties.ts";
@@ -168,7 +170,7 @@ export class DeadLetters implements Servable {
     if (header === null) return false;
     const keys = deadLetterRoutingKey === null ? ownKeys : [deadLetterRoutingKey];
     const message = new Message();
-    message.timestampMs = timeMs;
+    message.timestampMs = steadyMs();
     message.flags = source.flags & ~MESSAGE_EXPIRES;
     message.route = encodeRoute(deadLetterExchange!, deadLetterRoutingKey ?? routingKeyBytes(source));
     message.routeBytes = message.route.length;
@@ -188,11 +190,6 @@ export class DeadLetters implements Servable {
     route.remember?.();
     return anyLogged;
   }
-}
-
-function isDiskFull(fault: unknown): boolean {
-  const { code } = fault as { code?: unknown };
-  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 /** The further routing keys that a publisher gave. */

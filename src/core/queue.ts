@@ -1,6 +1,7 @@
 // A queue: messages in their store, consumers in turn, and who may use it. Knows no protocol: a consumer is whoever
 // takes deliveries.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { Message as MessageType } from "../store/message.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
@@ -157,22 +158,17 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
       }
       return false;
     }
-    if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
+    const headers = this.#deduplication === null ? null : readHeaders(message);
+    const key = this.#deduplication?.keyOf(headers) ?? null;
+    if (key !== null && this.#deduplication!.isKnown(key, message.timestampMs)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
+    // Only now: what a full disk refuses is published again.
+    if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
     this.wake();
     return true;
-  }
-
-  #isDuplicate(deduplication: Deduplication, message: MessageType): boolean {
-    const headers = readHeaders(message);
-    const key = deduplication.keyOf(headers);
-    if (key === null) return false;
-    if (deduplication.isKnown(key, message.timestampMs)) return true;
-    deduplication.remember(key, headers, message.timestampMs);
-    return false;
   }
 
   /** Whether a queue that refuses what it has no room for takes one more. */
@@ -180,7 +176,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (!this.#isOver(1, bodyBytes)) return true;
     // What came in this turn has not been offered yet to those who wait.
     this.dropExpired();
-    this.#serveConsumers(Date.now());
+    this.#serveConsumers(steadyMs());
     return !this.#isOver(1, bodyBytes);
   }
 
@@ -256,7 +252,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   }
 
   #isExpired(message: MessageType, nowMs: number): boolean {
-    return this.#expiry === null ? isExpired(message, Date.now()) : this.#expiry.isExpired(message, nowMs);
+    return this.#expiry === null ? isExpired(message, steadyMs()) : this.#expiry.isExpired(message, nowMs);
   }
 
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
@@ -293,7 +289,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
    */
   dropExpired(): boolean {
     if (!this.warm) this.#services.warmed(this);
-    return this.#dropExpired(Date.now(), Infinity) === DONE;
+    return this.#dropExpired(steadyMs(), Infinity) === DONE;
   }
 
   #dropExpired(nowMs: number, most: number): Dropping {

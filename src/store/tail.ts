@@ -8,7 +8,7 @@
 
 import type { Message } from "./message.ts";
 import type { CommitSink } from "./queue_store_host.ts";
-import { encodeRecord, NO_RECORDS, RecordBuffer, sealRecords } from "./record.ts";
+import { encodeRecord, NO_RECORD, NO_RECORDS, RecordBuffer, sealRecords } from "./record.ts";
 import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 
 /** A queue's first buffer, bytes: what each of 50,000 quiet queues may cost. */
@@ -84,6 +84,10 @@ export class Tail {
     sealRecords(this.buffer.words, written, end, (segment.nonce + from / 8) | 0);
     file.write(from, this.buffer.bytes, written, end - written);
     this.written = end;
+    if (segment.recycled) {
+      const room = Math.min(NO_RECORD.length, segment.capacity - this.base - end);
+      file.write(this.base + end, NO_RECORD, 0, room);
+    }
     if (file.fd >= 0) this.#commit.dirty(file.fd);
   }
 

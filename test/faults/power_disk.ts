@@ -2,7 +2,9 @@
 // files. A shared copy of the image, made in an instant, is what the disk held at that moment; what was only in the
 // page cache is not in it. Writes that the device itself would have reordered are not.
 //
-//   base/host.img  xfs or btrfs, mounted at  base/host/  in which are  disk.img (ext4, mounted at base/disk/), cut-N.img
+//   base/host.img  xfs or btrfs, mounted at  base/host/, in which are
+//       disk.img   ext4 or xfs, mounted at   base/disk/
+//       cut-N.img  a copy of it, mounted at  base/cut-N/
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
@@ -18,10 +20,19 @@ const MEMORY_DIRECTORY = "/dev/shm";
 const MEMORY_BYTES_MIN = 6 * 2 ** 30;
 const UNMOUNT_TRIES = 20;
 
+/** What the broker's directory lies on. */
+export type FileSystem = "ext4" | "xfs";
+
+/** Those that can be made here. */
+export function fileSystems(): FileSystem[] {
+  return hasProgram("mkfs.xfs", "-V") ? ["ext4", "xfs"] : ["ext4"];
+}
+
 export class PowerDisk {
   readonly #releases: Releases;
   readonly #base: string;
   #lastCut = 0;
+  #isXfs = false;
 
   constructor(releases: Releases) {
     this.#releases = releases;
@@ -35,11 +46,13 @@ export class PowerDisk {
   }
 
   /** A new, empty disk, mounted; returns where. The one before is gone. */
-  fresh(): string {
+  fresh(fileSystem: FileSystem): string {
     const image = this.#image("disk");
     rmSync(image, { force: true });
     run("truncate", "-s", DISK_BYTES, image);
-    run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image);
+    if (fileSystem === "xfs") run("mkfs.xfs", "-q", image);
+    else run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", image);
+    this.#isXfs = fileSystem === "xfs";
     return this.#mount(image, "disk").path;
   }
 
@@ -72,7 +85,8 @@ export class PowerDisk {
   #mount(image: string, name: string): { path: string; unmount: () => void } {
     const path = join(this.#base, name);
     mkdirSync(path, { recursive: true });
-    run("mount", "-o", "loop", image, path);
+    // A cut has the same id as the disk that it is of.
+    run("mount", "-o", this.#isXfs ? "loop,nouuid" : "loop", image, path);
     this.#releases.add(path, () => unmount(path));
     return { path, unmount: () => unmount(path) };
   }

@@ -8,7 +8,7 @@ import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
 import { failuresOf, Load } from "./load.ts";
 import { type LoadPlan, MIXED } from "./load_plan.ts";
-import { PowerDisk, run } from "./power_disk.ts";
+import { fileSystems, PowerDisk, run } from "./power_disk.ts";
 import { Random } from "./random.ts";
 import { Releases } from "./releases.ts";
 
@@ -51,12 +51,17 @@ async function cutPower(context: FaultContext, cuts: number, args: readonly stri
     const random = new Random(context.seed);
     let lives = 0;
     for (; tally.cuts < cuts; lives++) {
-      await live(context, disk, random, Math.min(cuts, tally.cuts + CUTS_PER_LIFE), args, tally);
+      const kinds = fileSystems();
+      const dataDir = join(disk.fresh(kinds[lives % kinds.length]!), "data");
+      await live(context, disk, dataDir, random, Math.min(cuts, tally.cuts + CUTS_PER_LIFE), args, tally);
       if (tally.failures.length > FAILURES_MAX) break;
       context.log(`${tally.cuts} cuts, ${tally.confirmed} confirmed, lost ${tally.lost}`);
     }
     const { confirmed, again, lost, phantom, failures } = tally;
-    const counts = `${tally.cuts} cuts of ${lives} brokers, ${confirmed.toLocaleString("en-US")} confirmed before a ` +
+    const counts =
+      `${tally.cuts} cuts of ${lives} brokers on ${fileSystems().slice(0, lives).join(" and ")}, ${
+        confirmed.toLocaleString("en-US")
+      } confirmed before a ` +
       `cut, ${again.toLocaleString("en-US")} delivered again`;
     return { lost, phantom, counts, failures };
   } finally {
@@ -68,12 +73,12 @@ async function cutPower(context: FaultContext, cuts: number, args: readonly stri
 async function live(
   context: FaultContext,
   disk: PowerDisk,
+  dataDir: string,
   random: Random,
   cuts: number,
   args: readonly string[],
   tally: Tally,
 ): Promise<void> {
-  const dataDir = join(disk.fresh(), "data");
   tally.confirmedInLife = 0;
   const load = new Load({ ...PLAN, seed: random.next() });
   const broker = await startFaultBroker(context, { dataDir, args: ["--log-level", "warn", ...args] });

@@ -15,7 +15,7 @@ import { buildMutant, type Mutant } from "./mutant.ts";
 import { TracedBroker } from "./traced_broker.ts";
 
 const SYNC_MS = 500;
-const RUN_MS = { full: 60_000, short: 4_000 };
+const RUN_MS = { full: 60_000, short: 3_000 };
 const PING_EVERY_MS = 20;
 /** Most pings need less, on a machine with other work, too; who waits for a sync needs more. */
 const PING_MEDIAN_MS_MAX = SYNC_MS / 4;

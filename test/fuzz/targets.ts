@@ -5,6 +5,7 @@ import { amqp } from "./amqp/conversation.ts";
 import { sockets } from "./amqp/sockets.ts";
 import { client } from "./client/hostile_server.ts";
 import { settings, uris } from "./config/settings.ts";
+import { acks, definitions, offsets, segments } from "./store/files.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
 
@@ -18,4 +19,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   client,
   settings,
   uris,
+  segments,
+  acks,
+  definitions,
+  offsets,
 ];

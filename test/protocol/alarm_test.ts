@@ -166,7 +166,7 @@ test("too little free space on the disk is found out, without being told", async
 });
 
 test("too much memory in use is found out", async () => {
-  const short = new Broker({ memory: true, residentBytesMax: 1024, amqp: { port: 0 } });
+  const short = new Broker({ memory: true, memoryBytesMax: 1024, amqp: { port: 0 } });
   await short.start();
   assert.deepEqual(short.alarms!.raised, ["memory"]);
   await short.stop();
