@@ -47,7 +47,6 @@ export class QueueDirectory {
     const listing: QueueListing = { segments: [], logs: [] };
     // Asked first: most new queues have none, and an exception costs more than the question.
     if (!this.persistent || this.#host.files.disk.stat(this.#path) === null) return listing;
-    this.#made = true;
     for (const name of this.#host.files.disk.list(this.#path)) {
       const match = /^(msgs|acks|done)\.(\d{10})$/.exec(name);
       if (match === null) continue;
@@ -116,7 +115,8 @@ export class QueueDirectory {
 
   #make(): void {
     if (this.#made) return;
-    // The first one that was made: those above it were there.
+    // The first one that was made: those above it were there. One that was there is synced all the same: a killed process
+    // may have made it and not got to that.
     const top = this.#host.files.disk.makeDirectory(this.#path) ?? this.#path;
     this.#made = true;
     for (let path = this.#path; path.length >= top.length; path = dirname(path)) this.#sync(dirname(path), false);
