@@ -32,9 +32,6 @@ import { readRareProperties, type Rewrite, type Sender } from "./rare_properties
 import { Replies, type WriteReply } from "./replies.ts";
 import { Transaction } from "./transaction.ts";
 
-/** Of all channels of one connection together: what they keep for messages to come must not count as unfinished ones. */
-const BODIES_KEPT_BYTES_MAX = 1024 * 1024;
-
 export class Channel implements PublisherHost, Sender, Servable {
   readonly number: number;
   readonly connection: AmqpConnection;
@@ -289,7 +286,7 @@ export class Channel implements PublisherHost, Sender, Servable {
   }
 
   get holdsMuch(): boolean {
-    return this.connection.holdings.bytes > BODIES_KEPT_BYTES_MAX;
+    return this.connection.holdings.areLarge;
   }
 
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {

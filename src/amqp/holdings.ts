@@ -4,6 +4,9 @@ import { REPLIES_WAITING_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import { AmqpError } from "./errors.ts";
 import type { ReadGate } from "./read_gate.ts";
 
+/** Buffers that channels keep for messages to come, bytes: they must not come to count as unfinished messages. */
+const KEPT_BYTES_MAX = 1024 * 1024;
+
 export class Holdings {
   readonly #bytesMax: number;
   readonly #gate: ReadGate;
@@ -19,11 +22,6 @@ export class Holdings {
     this.#gate = gate;
   }
 
-  /** Of bodies that are not whole and of transactions, bytes. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** More (or, below 0, fewer) bytes of bodies that are not whole and of transactions. Throws when that is too much. */
   addBytes(bytes: number): void {
     this.#bytes += bytes;
@@ -32,6 +30,11 @@ export class Holdings {
       506,
       `unfinished messages and transactions of all channels are larger than ${this.#bytesMax} bytes`,
     );
+  }
+
+  /** No channel should keep a buffer for later. */
+  get areLarge(): boolean {
+    return this.#bytes > KEPT_BYTES_MAX;
   }
 
   /** More (or, below 0, fewer) replies that wait for the disk. */

@@ -5,6 +5,7 @@ import { spawn } from "node:child_process";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { TARGETS } from "../fuzz/targets.ts";
 import { projectRoot } from "../support/broker_process.ts";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { buildMutant, type Mutant } from "./mutant.ts";
@@ -13,13 +14,17 @@ import { buildMutant, type Mutant } from "./mutant.ts";
 const CASES: Readonly<Record<string, number>> = {
   frames: 2_000_000,
   tables: 1_200_000,
-  methods: 3_200_000,
+  methods: 2_800_000,
   properties: 2_000_000,
   amqp: 300_000,
   sockets: 60_000,
   client: 400_000,
   settings: 200_000,
   uris: 700_000,
+  segments: 60_000,
+  acks: 60_000,
+  definitions: 200_000,
+  offsets: 150_000,
 };
 const SHORT_PART = 200;
 /** Within so many cases a bad parser has to be found. */
@@ -89,6 +94,7 @@ async function run(context: FaultContext): Promise<FaultResult> {
   let cases = 0;
   const started = performance.now();
   const waiting = Object.entries(CASES);
+  for (const { name } of TARGETS) if (CASES[name] === undefined) failures.push(`how often is ${name} to be run?`);
   const work = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       const [target, count] = next;
@@ -112,12 +118,13 @@ async function control(context: FaultContext): Promise<FaultResult> {
   const found: string[] = [];
   for (const mutant of BAD_PARSERS) {
     const directory = buildMutant(mutant);
-    for (const part of ["test/fuzz", "test/support", "test/robustness", "scripts"]) {
+    for (const part of ["test", "scripts"]) {
       cpSync(join(projectRoot, part), join(directory, part), { recursive: true });
     }
-    const { passed, cases, line } = await fuzzer(directory, "bun", mutant.finder, CONTROL_CASES, context.seed);
+    const { passed, cases, line, output } = await fuzzer(directory, "bun", mutant.finder, CONTROL_CASES, context.seed);
     context.log(`${mutant.name}: ${passed ? "NOT FOUND" : "found"} by ${mutant.finder} after ${cases} cases`);
     if (!passed && line.includes("FAILED")) found.push(`${mutant.name} after ${cases} cases`);
+    else if (cases === 0) throw new Error(`the fuzzer did not run against ${mutant.name}: ${output}`);
   }
   return { lost: 0, phantom: 0, counts: found.join(", "), failures: found.length === BAD_PARSERS.length ? found : [] };
 }
