@@ -4,9 +4,11 @@ import type { FaultCase } from "./fault_case.ts";
 import { killLoop } from "./t01_kill_loop.ts";
 import { fullDisk } from "./t05_full_disk.ts";
 import { sigbus } from "./t06_sigbus.ts";
+import { stuckConsumer } from "./t09_stuck_consumer.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
   fullDisk,
   sigbus,
+  stuckConsumer,
 ];
