@@ -7,6 +7,8 @@ import { sigbus } from "./t06_sigbus.ts";
 import { stuckConsumer } from "./t09_stuck_consumer.ts";
 import { noConsumer } from "./t10_no_consumer.ts";
 import { slowloris } from "./t12_slowloris.ts";
+import { beforeLogin } from "./t13_before_login.ts";
+import { churn } from "./t14_churn.ts";
 
 export const CASES: readonly FaultCase[] = [
   killLoop,
@@ -15,4 +17,6 @@ export const CASES: readonly FaultCase[] = [
   stuckConsumer,
   noConsumer,
   slowloris,
+  beforeLogin,
+  churn,
 ];
