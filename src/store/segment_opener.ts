@@ -32,6 +32,8 @@ export class SegmentOpener {
   readonly #directory: QueueDirectory;
   readonly #host: QueueStoreHost;
   readonly #window: ReadWindow;
+  /** A file was set aside. */
+  #foreign = false;
 
   constructor(queueId: number, directory: QueueDirectory, host: QueueStoreHost, window: ReadWindow) {
     this.#queueId = queueId;
@@ -76,7 +78,9 @@ export class SegmentOpener {
         }
         const whose = `segment ${header.number} of queue ${header.queueId}`;
         // Whatever was confirmed since it was recycled would have brought the new header to the disk as well.
-        const isRecycled = isLast && !logged && header.capacity === this.#host.pool?.segmentBytes;
+        // Where others are not this queue's either, somebody has put them here.
+        const isRecycled = isLast && !logged && !this.#foreign && capacity === header.capacity &&
+          capacity === this.#host.pool?.segmentBytes;
         return isRecycled
           ? this.#dropUnbegun(path, capacity, whose)
           : this.#setAside(path, capacity, `${whose} was found`);
@@ -149,6 +153,7 @@ export class SegmentOpener {
   }
 
   #setAside(path: string, bytes: number, why: string): null {
+    this.#foreign = true;
     this.#directory.quarantineFile(path);
     const detail = `${why}; set aside into quarantine/`;
     this.#host.report({ kind: "foreign-segment", path, offset: 0, bytes, detail });
