@@ -2,7 +2,6 @@
 
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
@@ -10,7 +9,7 @@ import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
+import type { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
@@ -19,28 +18,29 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
 import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 const DEFAULT_VHOST = "/";
@@ -54,7 +54,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp";
@@ -93,8 +93,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -107,6 +107,11 @@ export class Broker {
   /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
   get alarms(): Alarms | null {
     return this.#parts?.alarms ?? null;
+  }
+
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
   }
 
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
@@ -138,6 +143,8 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  readonly damage: DamageList = new DamageList();
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -150,8 +157,6 @@ class Parts {
   #dataDir: DataDir | null = null;
   #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
   /** Entries that are being played back are not written again. */
   #replaying = false;
   #pool: SpareSegments | null = null;
@@ -161,26 +166,26 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#watch = new Watch(() => this.#config, runtime.disk);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
-    });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   reconfigure(config: Config): void {
@@ -194,12 +199,14 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const vhost = this.#createVhost(DEFAULT_VHOST);
     this.#replaying = true;
-    const ids = replay.restore(vhost);
+    const loose = replay.restore(vhost);
     this.#replaying = false;
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -215,7 +222,10 @@ class Parts {
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
     disk.removeTree(spillPath);
     disk.makeDirectory(spillPath);
@@ -225,11 +235,10 @@ class Parts {
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -302,6 +311,7 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
       unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
@@ -316,28 +326,19 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
-  }
-
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
-    const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
-    }
+  #reportEvent(event: StoreEvent): void {
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
   async listen(): Promise<void> {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
     users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
+    this.#watch.start();
     if (amqp.port < 0) return;
     const services: AmqpServices = {
       settings: amqp,
@@ -358,8 +359,14 @@ class Parts {
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
-    this.#compactDefinitions();
+    try {
+      for (const vhost of this.#vhosts.values()) vhost.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
@@ -375,7 +382,7 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#watch.close();
     this.#timers.close();
     await this.amqp?.close();
     try {
@@ -401,15 +408,6 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(disk: Disk, path: string): number | null {
-  try {
-    return disk.freeBytes(path);
-  } catch {
-    return null;
-  }
 }
 
 /** A logger for finished texts: braces in what a client calls itself mean nothing. */

@@ -1,4 +1,4 @@
-// How a command ends when it cannot go on: one line that says why, exit code 1. A stack only for whoever asks for it.
+// How a command ends when it cannot go on: one line that says why, exit code 1 unless it has others. A stack only for whoever asks for it.
 
 import process from "node:process";
 import { oneLine, writeStandardError } from "../log.ts";
@@ -11,8 +11,8 @@ export function textOf(error: unknown): string {
 }
 
 /** Prints `leveret: why` and ends the process. */
-export function fail(error: unknown, withStack = false): never {
+export function fail(error: unknown, withStack = false, exitCode = 1): never {
   writeStandardError(`leveret: ${oneLine(textOf(error))}\n`);
   if (withStack && error instanceof Error && error.stack) writeStandardError(`${error.stack}\n`);
-  process.exit(1);
+  process.exit(exitCode);
 }

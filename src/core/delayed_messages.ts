@@ -8,6 +8,7 @@ import { Message } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import { assert } from "../lib/assert.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { changedHeader } from "./changed_header.ts";
 import { DueHeap } from "./due_heap.ts";
 import { readHeaders } from "./message_headers.ts";
@@ -26,7 +27,6 @@ const RELEASE_COUNT_MAX = 1000;
 /** Until the next try when the disk is full. */
 const RETRY_MS = 1000;
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
-const DISK_FULL: readonly unknown[] = ["ENOSPC", "EDQUOT"];
 
 export interface DelayedServices {
   readonly timers: Pick<Timers, "after">;
@@ -209,7 +209,7 @@ export class DelayedMessages {
       remember?.();
       return true;
     } catch (fault) {
-      if (!DISK_FULL.includes((fault as { code?: unknown }).code)) throw fault;
+      if (!isDiskFull(fault)) throw fault;
       this.#served.set(position, served);
       this.#services.report(`delayed messages wait, the disk is full: ${(fault as Error).message}`);
       return false;

@@ -1,6 +1,7 @@
 // Which queues are in use: those hold files, mappings and buffers, of which there are not enough for all. One that is not
 // used for a while gives them back; when too many are in use at a time, those go first that have been so for longest.
 
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { AnyQueue } from "./any_queue.ts";
 import type { Servable, Turn } from "./turn.ts";
 
@@ -49,7 +50,14 @@ export class WarmQueues implements Servable {
 
   #cool(queues: readonly AnyQueue[]): void {
     for (const queue of queues) {
-      if (!queue.warm && !queue.gone) queue.store.cool();
+      if (queue.warm || queue.gone) continue;
+      try {
+        queue.store.cool();
+      } catch (error) {
+        // What it holds cannot be written now: it is used for a while longer.
+        if (!isDiskFull(error)) throw error;
+        this.add(queue);
+      }
     }
   }
 }
