@@ -64,6 +64,7 @@ export class QueueFactory {
 
   /** It is deleted. */
   forget(queue: AnyQueue): void {
+    this.#warm.forget(queue);
     if (queue instanceof Stream) this.#streams.delete(queue);
   }
 
