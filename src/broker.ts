@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
+import { LoginDelays } from "./amqp/login_delays.ts";
 import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
@@ -351,6 +352,7 @@ class Parts {
       product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
       alarms: this.alarms,
       replies: new DirectReplies(),
+      logins: new LoginDelays(),
     };
     this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }

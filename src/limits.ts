@@ -2,6 +2,8 @@
 
 /** AMQP frame before the connection is open, bytes: nobody unknown makes us hold more (AMQP 4.2.3 asks for at least 4096). */
 export const PRE_AUTH_FRAME_BYTES_MAX = 8 * 1024;
+/** Names and addresses of failed logins that are remembered, entries of up to 600 bytes. */
+export const LOGIN_FAILURES_MAX = 10_000;
 /** A field table inside a field table inside ...: the decoder's own stack, and what RabbitMQ's clients ever use. */
 export const TABLE_DEPTH_MAX = 16;
 /** Fields of one table or array, entries: a table may not cost more memory than its bytes justify. */

@@ -42,6 +42,7 @@ import { REPLIES_WAITING_MAX } from "../limits.ts";
 import { writeBody } from "../wire/amqp_frame.ts";
 import { AmqpConnection } from "./connection.ts";
 import { DirectReplies } from "./direct_replies.ts";
+import { LoginDelays } from "./login_delays.ts";
 
 const MESSAGES = 400;
 const BODY_BYTES = 1024;
@@ -134,6 +135,7 @@ function setUp() {
     product: { name: "test", version: "0", platform: "test", node: "test@here" },
     alarms,
     replies: new DirectReplies(),
+    logins: new LoginDelays(),
   }, () => {});
   const declared = vhost.declareQueue(
     "q",

@@ -200,6 +200,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    this.#warm.forget(queue);
     if (queue instanceof Stream) this.#streams.delete(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);

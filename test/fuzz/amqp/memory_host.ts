@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
+import { LoginDelays } from "../../../src/amqp/login_delays.ts";
 import { completeConfig } from "../../../src/config/config.ts";
 import { Alarms } from "../../../src/core/alarms.ts";
 import { DefinitionsReplay } from "../../../src/core/definitions.ts";
@@ -107,6 +108,7 @@ export class MemoryHost {
       product: { name: "fuzzed", version: "0", platform: "test", node: "fuzzed@here" },
       alarms: this.alarms,
       replies: new DirectReplies(),
+      logins: new LoginDelays(),
     };
     this.alarms.subscribe(() => {
       for (const { handler } of this.wires) handler.alarmsChanged();
