@@ -1,6 +1,5 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { getLogger, type Logger } from "@logtape/logtape";
@@ -25,16 +24,19 @@ import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX,
 import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
 import { Watch } from "./watch.ts";
 
@@ -64,13 +66,18 @@ export interface Listening {
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
   readonly #onFault: (fault: unknown) => void;
+  readonly #runtime: Runtime | null;
   #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
-  /** Whatever `config` does not give has its default; throws a ConfigFault for a bad value. */
-  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}) {
+  /**
+   * Whatever `config` does not give has its default; throws a ConfigFault for a bad value. `runtime`: another one than
+   * that which runs us, for tests.
+   */
+  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
     this.#config = completeConfig(config);
+    this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
@@ -103,11 +110,16 @@ export class Broker {
     return this.#parts?.alarms ?? null;
   }
 
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.#config, await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -132,6 +144,7 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  readonly damage: DamageList = new DamageList();
   readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
@@ -143,9 +156,8 @@ class Parts {
   readonly #timers: Timers;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
   /** Entries that are being played back are not written again. */
   #replaying = false;
   #pool: SpareSegments | null = null;
@@ -163,7 +175,7 @@ class Parts {
     this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#watch = new Watch(() => this.#config);
+    this.#watch = new Watch(() => this.#config, runtime.disk);
     this.alarms = this.#watch.alarms;
     this.#commit = new GroupCommit({
       syncer: this.#syncer,
@@ -188,19 +200,24 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const vhost = this.#createVhost(DEFAULT_VHOST);
     this.#replaying = true;
-    const ids = replay.restore(vhost);
+    const loose = replay.restore(vhost);
     this.#replaying = false;
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
+    const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
       directory: dataDir.sparePath,
       segmentBytes: this.#config.segmentBytes,
@@ -211,18 +228,18 @@ class Parts {
     });
     this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
-    rmSync(spillPath, { recursive: true, force: true });
-    mkdirSync(spillPath, { mode: 0o700 });
+    disk.removeTree(spillPath);
+    disk.makeDirectory(spillPath);
     this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
     this.#definitions = DefinitionsLog.open(
+      disk,
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -297,6 +314,7 @@ class Parts {
       pool,
       space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -309,19 +327,12 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
-  }
-
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
-    const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
-    }
+  #reportEvent(event: StoreEvent): void {
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
   async listen(): Promise<void> {
@@ -380,6 +391,7 @@ class Parts {
       await this.#commit.drain();
       for (const vhost of this.#vhosts.values()) vhost.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }

@@ -24,6 +24,13 @@ export const BINDINGS_MAX = 5_000_000;
 export const CONSUMER_TIMEOUT_MS = 30 * 60 * 1000;
 /** Queues that hold files at a time, two or three each: systems allow 20,000 descriptors and 65,000 mappings, or more. */
 export const WARM_QUEUES_MAX = 2_000;
+/** Of one queue: each of them is asked in turn whether it takes a message. */
+export const QUEUE_CONSUMERS_MAX = 65_536;
+/**
+ * Replies of one connection that wait for the disk; while there are more it is not read. What a client may ask for ahead
+ * in good faith is far less; a closure each, they cost ten times what the requests did.
+ */
+export const REPLIES_WAITING_MAX = 8_192;
 /** Consumers of one channel. */
 export const CHANNEL_CONSUMERS_MAX = 65_536;
 /**
@@ -44,8 +51,6 @@ export const HASH_WEIGHTS_MAX = 10_000;
  * undeliverable. Larger than what a client's own requests bring in while it does not read.
  */
 export const DIRECT_REPLY_PENDING_BYTES_MAX = 4 * 1024 * 1024;
-/** Replies of one connection that wait for the disk; with more it is not read: each holds a few hundred bytes. */
-export const REPLIES_WAITING_MAX = 1000;
 /** Tags of consumers whose place in a stream is remembered; beyond it that one goes which has not moved for longest. */
 export const STREAM_OFFSETS_MAX = 65_536;
 /** What the filter of one consumer of a stream asks for: each is compared with each message. */

@@ -1,11 +1,11 @@
 // What a broker keeps an eye on: free disk, used memory. Owns the alarms, the space that is set aside on the disk, and
 // the clock of both.
 
-import { statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "./config/config.ts";
 import { Alarms } from "./core/alarms.ts";
 import { memoryBytes } from "./lib/process_memory.ts";
+import type { Disk } from "./runtime/disk.ts";
 import type { SegmentFiles } from "./runtime/runtime.ts";
 import { DiskReserve, RESERVE_BYTES } from "./store/disk_reserve.ts";
 import type { SpaceWatch } from "./store/queue_store_host.ts";
@@ -17,12 +17,14 @@ export class Watch {
   readonly alarms: Alarms;
   readonly space: SpaceWatch;
   readonly #config: () => Config;
+  readonly #disk: Disk;
   #reserve: DiskReserve | null = null;
   #checks: ReturnType<typeof setInterval> | null = null;
 
   /** `config` gives the settings as they are now; all but the limits stay. */
-  constructor(config: () => Config) {
+  constructor(config: () => Config, disk: Disk) {
     this.#config = config;
+    this.#disk = disk;
     const alarms = this.alarms = new Alarms({
       freeDiskBytes: () => this.#freeBytes(),
       get freeDiskBytesMin() {
@@ -72,8 +74,7 @@ export class Watch {
     const { memory, dataDir } = this.#config();
     if (memory) return null;
     try {
-      const { bavail, bsize } = statfsSync(dataDir);
-      return bavail * bsize;
+      return this.#disk.freeBytes(dataDir);
     } catch {
       return null;
     }

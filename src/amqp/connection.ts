@@ -55,7 +55,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #sendAheadBytes = OUT_BUFFER_BYTES;
   /** A consumer was held back because too much is pending. */
   #starved = false;
-  readonly #gate: ReadGate;
+  readonly gate: ReadGate;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
   readonly #deadlines: Deadlines;
@@ -67,9 +67,9 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services = services;
     this.#onGone = onGone;
     this.#deadlines = new Deadlines(performance.now(), services.settings.handshakeMs);
-    this.#gate = new ReadGate(conn, () => this.#goOn());
-    this.holdings = new Holdings(services.settings.messageBytesMax, this.#gate);
-    this.#alarmStop = new AlarmStop(this, this.#gate);
+    this.gate = new ReadGate(conn, () => this.#goOn());
+    this.holdings = new Holdings(services.settings.messageBytesMax, this.gate);
+    this.#alarmStop = new AlarmStop(this, this.gate);
     this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
     this.#handshake = new Handshake(this);
@@ -112,7 +112,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   #readOn(): void {
-    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.#gate.open) {
+    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.gate.open) {
       this.#read(() => {
         const postponed = this.#alarmStop.takePostponed();
         if (postponed === null) return this.#reader.resume();
@@ -149,7 +149,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #holdBack(): boolean {
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
-    this.#gate.unread = true;
+    this.gate.unread = true;
     return true;
   }
 
@@ -159,7 +159,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** An alarm was raised or cleared: without any, reading goes on. */
   alarmsChanged(): void {
-    if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
+    if (this.#alarms.active || !this.gate.blocked || this.gone) return;
     this.#alarmStop.end();
   }
 
@@ -268,7 +268,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    this.#gate.unread = false;
+    this.gate.unread = false;
   }
 
   // Opening and ending
@@ -325,8 +325,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    this.#gate.blocked = false;
-    this.#gate.waiting = false;
+    this.gate.blocked = false;
+    this.gate.waiting = false;
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
     if (this.#opened === null || this.#reader.broken) this.conn.close();
   }
@@ -366,7 +366,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   tick(nowMs: number): void {
     for (const channel of this.#channels.values()) channel.tick(nowMs);
     // Who is not read cannot be heard.
-    if (this.#gate.blocked || this.#gate.waiting) this.#deadlines.heard = true;
+    if (this.gate.blocked || this.gate.waiting) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;

@@ -272,8 +272,8 @@ test("who asks for more than the disk keeps up with is not read until it does", 
   assert.equal(conn.isAborted, false);
   commit.wait = wait;
   for (const waiter of waiting) waiter.durable();
-  assert.equal(conn.isPaused, false);
   await Promise.resolve();
+  assert.equal(conn.isPaused, false);
   const heartbeatBytes = 8;
   assert.equal(conn.last.length, heartbeatBytes + waiting.length * 12, "every commit-ok");
 });

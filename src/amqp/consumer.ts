@@ -14,6 +14,16 @@ import {
   putFrameHead,
   writeBody,
 } from "../wire/amqp_frame.ts";
+import { METHOD_BASIC_GET_OK, METHOD_BASIC_RETURN } from "../wire/amqp_methods.ts";
+import {
+  beginMethod,
+  endFrame,
+  putLong,
+  putLonglong,
+  putOctet,
+  putShort,
+  putShortString,
+} from "../wire/amqp_values.ts";
 import type { Channel } from "./channel.ts";
 import type { Deliveries } from "./deliveries.ts";
 
@@ -78,7 +88,7 @@ export class AmqpConsumer implements Consumer {
   /** From now on deliveries may come. */
   start(): void {
     this.#started = true;
-    this.flow(this.#channel.flowActive);
+    this.flow(this.#channel.flows);
   }
 
   /** channel.flow: whether deliveries may come. */
@@ -174,8 +184,43 @@ export function writeDelivery(
   }
 }
 
+/** Writes basic.get-ok and the message; its route as it came, which need not be UTF-8. */
+export function writeGetOk(
+  out: OutBuffer,
+  channel: number,
+  deliveryTag: number,
+  messageCount: number,
+  message: Message,
+  frameBytesMax: number,
+): void {
+  const mark = beginMethod(out, channel, METHOD_BASIC_GET_OK);
+  putLonglong(out, deliveryTag);
+  putOctet(out, message.redelivered ? 1 : 0);
+  out.append(message.route, message.routeAt, message.routeBytes);
+  putLong(out, messageCount);
+  endFrame(out, mark);
+  writeContent(out, channel, message, frameBytesMax);
+}
+
+/** Writes basic.return and the message; its route as it came, which need not be UTF-8. */
+export function writeReturn(
+  out: OutBuffer,
+  channel: number,
+  replyCode: number,
+  replyText: string,
+  message: Message,
+  frameBytesMax: number,
+): void {
+  const mark = beginMethod(out, channel, METHOD_BASIC_RETURN);
+  putShort(out, replyCode);
+  putShortString(out, replyText);
+  out.append(message.route, message.routeAt, message.routeBytes);
+  endFrame(out, mark);
+  writeContent(out, channel, message, frameBytesMax);
+}
+
 /** Writes the header and the bodies of a message that follow another method (basic.get-ok, basic.return). */
-export function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
+function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
   const at = out.reserve(message.headerBytes + 4 + FRAME_OVERHEAD_BYTES);
   writeContentHeader(out.bytes, at, channel, message);
   writeBody(out, channel, message.body, message.bodyAt, message.bodyBytes, frameBytesMax);

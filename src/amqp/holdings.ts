@@ -4,11 +4,17 @@ import { REPLIES_WAITING_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import { AmqpError } from "./errors.ts";
 import type { ReadGate } from "./read_gate.ts";
 
+/** Buffers that channels keep for messages to come, bytes: they must not come to count as unfinished messages. */
+const KEPT_BYTES_MAX = 1024 * 1024;
+
 export class Holdings {
   readonly #bytesMax: number;
   readonly #gate: ReadGate;
   #bytes = 0;
   #replies = 0;
+  readonly #answered = () => {
+    if (this.#replies === 0) this.#gate.waiting = false;
+  };
 
   /** `gate` is closed while too many replies wait. */
   constructor(messageBytesMax: number, gate: ReadGate) {
@@ -26,9 +32,16 @@ export class Holdings {
     );
   }
 
+  /** No channel should keep a buffer for later. */
+  get areLarge(): boolean {
+    return this.#bytes > KEPT_BYTES_MAX;
+  }
+
   /** More (or, below 0, fewer) replies that wait for the disk. */
   addReplies(count: number): void {
     this.#replies += count;
-    this.#gate.waiting = this.#replies > REPLIES_WAITING_MAX;
+    if (this.#replies > REPLIES_WAITING_MAX) this.#gate.waiting = true;
+    // Not within the turn of whoever was waited for.
+    else if (this.#replies === 0 && this.#gate.waiting) queueMicrotask(this.#answered);
   }
 }

@@ -45,6 +45,8 @@ export interface PublisherHost {
   nowMs(): number;
   /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
   holdBody(bytes: number): void;
+  /** All channels of the connection hold so much that none should keep a buffer for later. */
+  readonly holdsMuch: boolean;
   /** Reads and checks rarely used properties, called only when one of RARE_PROPERTIES is set. */
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null;
   /** A mandatory or immediate message that went nowhere, and why; valid during the call. */
@@ -173,7 +175,7 @@ export class Publisher {
     this.#received = received;
     if (received < this.#bodySize) return;
     const body = this.#body;
-    if (body.length > BODY_KEPT_BYTES_MAX) this.#dropBody();
+    if (body.length > BODY_KEPT_BYTES_MAX || this.#host.holdsMuch) this.#dropBody();
     this.#complete(body, 0);
   }
 

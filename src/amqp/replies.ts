@@ -12,17 +12,18 @@ interface PendingReply {
 }
 
 export class Replies {
+  /** From #first on: there may be thousands, of which the first goes without the others being moved. */
   #pending: PendingReply[] = [];
+  #first = 0;
   readonly #services: AmqpServices;
   readonly #send: (write: WriteReply) => void;
+  readonly #waiting: (count: number) => void;
 
-  readonly #waits: (change: number) => void;
-
-  /** `send` writes a reply whose turn has come; `waits` is told how many more, or fewer, wait for theirs. */
-  constructor(services: AmqpServices, send: (write: WriteReply) => void, waits: (change: number) => void) {
+  /** `send` writes a reply whose turn has come; `waiting` is told of so many more, or, below 0, fewer that wait. */
+  constructor(services: AmqpServices, send: (write: WriteReply) => void, waiting: (count: number) => void) {
     this.#services = services;
     this.#send = send;
-    this.#waits = waits;
+    this.#waiting = waiting;
   }
 
   /** No reply waits. */
@@ -42,9 +43,7 @@ export class Replies {
     this.#push(pending);
     const durable = (): void => {
       pending.ready = true;
-      let count = 0;
-      for (; this.#pending[0]?.ready; count++) this.#send(this.#pending.shift()!.write);
-      if (count > 0) this.#waits(-count);
+      this.#sendReady();
     };
     this.#services.commit.wait({ seal: () => {}, durable });
     this.#services.turn.schedule();
@@ -52,11 +51,26 @@ export class Replies {
 
   /** Nobody waits for them any more. */
   clear(): void {
+    const count = this.#pending.length - this.#first;
     this.#pending = [];
+    this.#first = 0;
+    this.#waiting(-count);
   }
 
-  #push(reply: PendingReply): void {
-    this.#pending.push(reply);
-    this.#waits(1);
+  #push(pending: PendingReply): void {
+    this.#pending.push(pending);
+    this.#waiting(1);
+  }
+
+  #sendReady(): void {
+    // One that is written may end the channel, and all others with it.
+    for (let reply = this.#pending[this.#first]; reply?.ready; reply = this.#pending[this.#first]) {
+      this.#first++;
+      this.#waiting(-1);
+      this.#send(reply.write);
+    }
+    if (this.#first <= this.#pending.length / 2) return;
+    this.#pending = this.#pending.slice(this.#first);
+    this.#first = 0;
   }
 }

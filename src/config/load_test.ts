@@ -144,7 +144,7 @@ test("a bad value names option, origin, value and expectation", () => {
 for (
   const [variable, value] of [
     ["LEVERET_SEGMENT_SIZE", "3 MiB"],
-    ["LEVERET_SEGMENT_SIZE", "32 KiB"],
+    ["LEVERET_SEGMENT_SIZE", "2 KiB"],
     ["LEVERET_SEGMENT_SIZE", "2 GiB"],
     ["LEVERET_AMQP_MAX_MESSAGE_SIZE", "513 MiB"],
     ["LEVERET_AMQP_MAX_MESSAGE_SIZE", "0"],
@@ -192,4 +192,25 @@ test("a program's bad or unknown setting is refused", () => {
     /^ConfigFault: bad value '70000' for 'port' in \[amqp\]/,
   );
   assert.throws(() => completeConfig({ durable: true } as object), { message: "unknown setting 'durable'" });
+});
+
+test("a fault is one line, whatever it quotes", () => {
+  refuses(
+    "bad value '1\\x0a\\x1b[2Jx' for 'port' in [amqp], from environment variable LEVERET_AMQP_PORT: " +
+      "expected a whole number from -1 to 65535",
+    null,
+    { LEVERET_AMQP_PORT: "1\n\x1b[2Jx" },
+  );
+  refuses(
+    "leveret.ini: unknown key 'po\\x00rt' in [amqp], line 2; did you mean 'port'?",
+    "[amqp]\npo\0rt = 1\n",
+  );
+});
+
+test("the largest size is taken with a unit and, as it is printed, without", () => {
+  for (const text of ["1048576 GiB", "1125899906842624"]) {
+    assert.equal(load(`[main]\nfree_disk_min = ${text}\n`).freeDiskBytesMin, 2 ** 50);
+  }
+  assert.throws(() => load("[main]\nfree_disk_min = 1125899906842625\n"), { name: "ConfigFault" });
+  assert.throws(() => load("[main]\nfree_disk_min = 9999999999999999\n"), { name: "ConfigFault" });
 });

@@ -57,7 +57,7 @@ export const OPTIONS = {
   segmentBytes: main(
     "segment_size",
     null,
-    byteSize(64 * KIB, GIB, "power of two"),
+    byteSize(4 * KIB, GIB, "power of two"),
     8 * MIB,
     "size of a full segment file; the first ones of a queue are smaller",
   ),

@@ -67,7 +67,8 @@ export function bytesAsText(bytes: number): string {
 
 function integerOfText(value: unknown): unknown {
   if (typeof value !== "string") return value;
-  return /^[+-]?\d{1,15}$/.test(value) ? Number(value) : undefined;
+  // "-0" is 0 as well.
+  return /^[+-]?\d{1,15}$/.test(value) ? Number(value) || 0 : undefined;
 }
 
 function decimalOfText(value: unknown): unknown {
@@ -77,7 +78,7 @@ function decimalOfText(value: unknown): unknown {
 
 function bytesOfText(value: unknown): unknown {
   if (typeof value !== "string") return value;
-  const parts = /^(\d{1,15})(?: ?([kmg]i?b))?$/i.exec(value);
+  const parts = /^(\d{1,16})(?: ?([kmg]i?b))?$/i.exec(value);
   if (parts === null) return undefined;
   return Number(parts[1]) * (parts[2] === undefined ? 1 : BYTE_UNITS[parts[2].toLowerCase()]!);
 }

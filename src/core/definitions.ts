@@ -50,6 +50,7 @@ export class DefinitionsReplay {
   readonly #exchanges = new Map<string, Placed>();
   readonly #queues = new Map<string, Placed>();
   readonly #bindings = new Map<string, Placed>();
+  readonly #namedIds = new Set<number>();
   #place = 0;
   #queueIdMax = 0;
 
@@ -58,20 +59,39 @@ export class DefinitionsReplay {
     return this.#queueIdMax;
   }
 
+  /** Under these ids messages may lie, and under these they may have lain. */
+  get ids(): { readonly live: ReadonlySet<number>; readonly named: ReadonlySet<number> } {
+    const live = new Set<number>();
+    for (const { entry } of [...this.#queues.values(), ...this.#exchanges.values()]) {
+      if (entry.id !== undefined) live.add(Number(entry.id));
+    }
+    return { live, named: this.#namedIds };
+  }
+
+  /** The queues that are left: where each stands, and its entry. */
+  queues(): Entry[] {
+    return [...this.#queues.values()].map(({ entry }) => entry);
+  }
+
+  /** The exchanges that are left and keep messages back. */
+  delayedExchanges(): Entry[] {
+    return [...this.#exchanges.values()].map(({ entry }) => entry).filter(({ id }) => id !== undefined);
+  }
+
   replay(entry: Entry): void {
     const name = key(entry.vhost, entry.name);
     const placed = { entry, place: ++this.#place };
     switch (entry.op) {
       case "exchange":
         this.#exchanges.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id ?? 0));
+        if (entry.id !== undefined) this.#note(Number(entry.id));
         break;
       case "exchange-delete":
         this.#exchanges.delete(name);
         break;
       case "queue":
         this.#queues.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id));
+        this.#note(Number(entry.id));
         break;
       case "queue-delete":
         this.#queues.delete(name);
@@ -89,13 +109,12 @@ export class DefinitionsReplay {
     }
   }
 
-  /** Builds what the log holds into `vhost`; returns the ids under which messages lie. */
-  restore(vhost: VirtualHost): Set<number> {
-    const ids = new Set<number>();
+  /** Builds what the log holds into `vhost`; returns how many bindings lead from or to what is not there. */
+  restore(vhost: VirtualHost): number {
+    let loose = 0;
     for (const { entry } of this.#exchanges.values()) {
       if (entry.vhost !== vhost.name) continue;
       const storeId = entry.id === undefined ? null : Number(entry.id);
-      if (storeId !== null) ids.add(storeId);
       vhost.declareExchange(String(entry.name), {
         type: String(entry.type),
         durable: true,
@@ -108,24 +127,29 @@ export class DefinitionsReplay {
       if (entry.vhost !== vhost.name) continue;
       const id = Number(entry.id);
       vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
-      ids.add(id);
     }
     for (const placed of this.#bindings.values()) {
-      if (placed.entry.vhost === vhost.name) this.#restoreBinding(vhost, placed);
+      if (placed.entry.vhost === vhost.name && !this.#restoreBinding(vhost, placed)) loose++;
     }
-    return ids;
+    return loose;
   }
 
-  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): void {
+  #note(id: number): void {
+    this.#namedIds.add(id);
+    this.#queueIdMax = Math.max(this.#queueIdMax, id);
+  }
+
+  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): boolean {
     const source = vhost.exchanges.get(String(entry.source));
     const toQueue = entry.kind === "queue";
     const destination = (toQueue ? vhost.queues : vhost.exchanges).get(String(entry.destination));
-    if (source === undefined || destination === undefined) return;
+    if (source === undefined || destination === undefined) return false;
     const sourcePlace = this.#exchanges.get(key(entry.vhost, entry.source))?.place ?? 0;
     const among = toQueue ? this.#queues : this.#exchanges;
     const destinationPlace = among.get(key(entry.vhost, entry.destination))?.place ?? 0;
-    if (sourcePlace > place || destinationPlace > place) return;
+    if (sourcePlace > place || destinationPlace > place) return false;
     vhost.bind(source.name, destination, String(entry.routingKey), argumentsFromJson(entry.args) as Arguments);
+    return true;
   }
 }
 

@@ -159,11 +159,13 @@ describe("space that is set aside", () => {
 /** Files of which the test says when there is no room for another. */
 class LimitedFiles implements SegmentFiles {
   readonly kind: SegmentFiles["kind"];
+  readonly disk: SegmentFiles["disk"];
   isFull = false;
   readonly #files: SegmentFiles;
 
   constructor(files: SegmentFiles) {
     this.kind = files.kind;
+    this.disk = files.disk;
     this.#files = files;
   }
 

@@ -1,7 +1,6 @@
 // A file of nothing, which holds space on the disk for what must find room when there is none: acknowledgements, the end
 // of definitions. When the disk is full it is let go; it is made again before publishers may go on.
 
-import { rmSync, statSync } from "node:fs";
 import type { SegmentFiles } from "../runtime/runtime.ts";
 
 /** Room for the first acknowledgements of a thousand segments, or a hundred thousand more. */
@@ -23,8 +22,8 @@ export class DiskReserve {
   hold(): boolean {
     if (this.#held) return true;
     try {
-      if (statSync(this.#path, { throwIfNoEntry: false })?.size !== this.#bytes) {
-        rmSync(this.#path, { force: true });
+      if (this.#files.disk.stat(this.#path)?.bytes !== this.#bytes) {
+        this.#files.disk.remove(this.#path);
         this.#files.create(this.#path, this.#bytes).close();
       }
       this.#held = true;
@@ -38,7 +37,7 @@ export class DiskReserve {
   letGo(): boolean {
     if (!this.#held) return false;
     this.#held = false;
-    rmSync(this.#path, { force: true });
+    this.#files.disk.remove(this.#path);
     return true;
   }
 }

@@ -8,7 +8,6 @@
 // One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done. While syncing is
 // switched off nobody waits: what is written is told at the end of the turn, and synced lazily all the same.
 
-import { clearTimeout, setTimeout } from "node:timers";
 import { isDiskFull } from "../lib/disk_full.ts";
 import type { Syncer } from "../runtime/runtime.ts";
 import type { CommitSink } from "./queue_store_host.ts";

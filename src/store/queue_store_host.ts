@@ -14,6 +14,8 @@ export interface QueueStoreHost {
   readonly space?: SpaceWatch;
   /** What recovery reads through, one queue after the other: 50,000 windows would be gigabytes for the collector. */
   readonly recoveryWindow: ReadWindow;
+  /** Segments begun before this time may have been delivered, whatever their logs say; see last_stop.ts. */
+  readonly unsureBeforeMs?: number;
   /** Current time, milliseconds since 1970, coarse. */
   now(): number;
   /** Something that an operator must know. */

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { currentRuntime } from "../runtime/current.ts";
+import type { Disk } from "../runtime/disk.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { Message } from "./message.ts";
@@ -65,11 +66,13 @@ export class ManualCommit implements CommitSink {
 /** Remembers what is open. */
 export class TrackedFiles implements SegmentFiles {
   readonly kind: SegmentFiles["kind"];
+  readonly disk: Disk;
   readonly #files: SegmentFiles;
   readonly #all = new Set<SegmentFile>();
 
   constructor(files: SegmentFiles) {
     this.kind = files.kind;
+    this.disk = files.disk;
     this.#files = files;
   }
 
@@ -129,6 +132,7 @@ export class TestHost implements QueueStoreHost {
   readonly events: StoreEvent[] = [];
   readonly directory: string;
   nowMs = 1_800_000_000_000;
+  unsureBeforeMs = 0;
 
   constructor(files: SegmentFiles) {
     this.files = new TrackedFiles(files);

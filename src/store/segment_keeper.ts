@@ -4,7 +4,8 @@ import { assert } from "../lib/assert.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
-import { encodeSegmentHeader, Segment, SEGMENT_FRESH, SEGMENT_HEADER_BYTES } from "./segment.ts";
+import { NO_RECORD } from "./record.ts";
+import { encodeSegmentHeader, Segment, SEGMENT_ENDED, SEGMENT_FRESH, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
 import { SEGMENT_BYTES_LIMIT } from "./segment_position.ts";
 import type { Tail } from "./tail.ts";
@@ -128,6 +129,7 @@ export class SegmentKeeper {
     const nonce = crypto.getRandomValues(new Int32Array(1))[0]!;
     const segment = new Segment(number, file.path, file.capacity, nonce);
     segment.file = file;
+    segment.recycled = !fresh;
     const previous = this.#chain.last;
     const header = encodeSegmentHeader({
       queueId: this.#queueId,
@@ -137,10 +139,12 @@ export class SegmentKeeper {
       nonce,
       previousNumber: previous === null ? 0 : previous.number,
       previousEnd: previous === null ? 0 : previous === this.#tail.segment ? this.#tail.offset : previous.end,
-      flags: fresh ? SEGMENT_FRESH : 0,
+      flags: fresh ? SEGMENT_FRESH : SEGMENT_ENDED,
       firstOffset: this.#firstOffset(),
     });
     try {
+      // Behind a recycled file's header first comes the end of its records.
+      if (!fresh) file.write(SEGMENT_HEADER_BYTES, NO_RECORD, 0, NO_RECORD.length);
       file.write(0, header, 0, header.length);
     } catch (error) {
       this.#directory.remove(file.path);

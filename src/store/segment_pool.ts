@@ -3,19 +3,20 @@
 //
 //   prepare (background) ──> spare/N ──take──> a queue's msgs.N ──give──> spare/N  or removed
 
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isDiskFull } from "../lib/disk_full.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import type { SegmentPool, SpaceWatch } from "./queue_store_host.ts";
 
+/** What is called otherwise is not ours, and left alone. */
+const SPARE_NAME = /^[0-9]{10}$/;
 /** Files kept ready at first: one in use, one for the next. */
 const SPARE_COUNT = 2;
 /** Files kept ready when segments are taken faster than they are prepared. */
 const SPARE_COUNT_MAX = 4;
 
 export interface SpareSegmentsOptions {
-  /** The folder spare/; created if need be, emptied. */
+  /** The folder spare/; created if need be, spare files of earlier processes removed. */
   readonly directory: string;
   readonly segmentBytes: number;
   readonly files: SegmentFiles;
@@ -47,9 +48,10 @@ export class SpareSegments implements SegmentPool {
     this.#options = options;
     this.segmentBytes = options.segmentBytes;
     this.#countMax = Math.max(options.spareCountMax ?? SPARE_COUNT_MAX, options.spareCount ?? SPARE_COUNT);
-    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(options.directory)) {
-      rmSync(join(options.directory, name), { recursive: true, force: true });
+    const { directory, files: { disk } } = options;
+    disk.makeDirectory(directory);
+    for (const { name, kind } of disk.entries(directory)) {
+      if (kind === "file" && SPARE_NAME.test(name)) disk.remove(join(directory, name));
     }
   }
 
@@ -132,7 +134,7 @@ export class SpareSegments implements SegmentPool {
 
   #remove(path: string): void {
     try {
-      rmSync(path, { force: true });
+      this.#options.files.disk.remove(path);
     } catch (error) {
       this.#options.report(asError(error));
     }

@@ -1,7 +1,6 @@
 // What is settled in a turn: counted per segment, collected as ranges, written to the acknowledgement logs at the
 // turn's end with one write per log. Settling in order only moves the end of one range.
 
-import { closeSync } from "node:fs";
 import { assert } from "../lib/assert.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { AckLog, AckScratch } from "./ack_log.ts";
@@ -166,6 +165,7 @@ export class Settlements {
     const deliveredTo = segment.deliveredWanted > segment.deliveredTo ? segment.deliveredWanted : 0;
     if (segment.pending.count === 0 && deliveredTo === 0 && segment.returns === null) return true;
     const log = segment.acks ??= new AckLog(
+      this.#host.files.disk,
       this.#directory.logPath(segment.number),
       this.#queueId,
       segment.number,
@@ -204,6 +204,6 @@ export class Settlements {
     const index = this.#open.indexOf(log);
     if (index >= 0) this.#open.splice(index, 1);
     const fd = log.detach();
-    if (fd >= 0) this.#host.commit.release(fd, forget, () => closeSync(fd));
+    if (fd >= 0) this.#host.commit.release(fd, forget, () => this.#host.files.disk.close(fd));
   }
 }
