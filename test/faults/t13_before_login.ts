@@ -92,6 +92,7 @@ async function press(context: FaultContext): Promise<FaultResult> {
       grown = Math.max(grown, cost);
       if (cost > MEMORY_BYTES_MAX) failures.push(`${kind.name} cost ${inMib(cost)}`);
       for (const one of batch) one.socket.destroy();
+      if (failures.length > 0) break;
     }
     await (await RawAmqp.open(broker.port, { channels: 1 })).close();
     if (broker.stderr !== "") failures.push(`the broker said: ${broker.stderr.slice(0, 300)}`);
