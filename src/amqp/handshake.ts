@@ -1,6 +1,5 @@
 // From the first byte of a connection to connection.open-ok: protocol header, authentication, tuning, virtual host.
 
-import { setTimeout } from "node:timers";
 import { type Arguments, NO_ARGUMENTS } from "../core/arguments.ts";
 import type { User } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";

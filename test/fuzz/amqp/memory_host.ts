@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
+import { LoginDelays } from "../../../src/amqp/login_delays.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
 import { LoginDelays } from "../../../src/amqp/login_delays.ts";
 import { completeConfig } from "../../../src/config/config.ts";
