@@ -6,7 +6,6 @@ import { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
 import { LoginDelays } from "../../../src/amqp/login_delays.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
-import { LoginDelays } from "../../../src/amqp/login_delays.ts";
 import { completeConfig } from "../../../src/config/config.ts";
 import { Alarms } from "../../../src/core/alarms.ts";
 import { DefinitionsReplay } from "../../../src/core/definitions.ts";
