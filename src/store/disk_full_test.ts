@@ -161,6 +161,8 @@ class LimitedFiles implements SegmentFiles {
   readonly kind: SegmentFiles["kind"];
   readonly disk: SegmentFiles["disk"];
   isFull = false;
+  /** Nor for another name. */
+  isUnnameable = false;
   readonly #files: SegmentFiles;
 
   constructor(files: SegmentFiles) {
@@ -171,7 +173,13 @@ class LimitedFiles implements SegmentFiles {
 
   create(path: string, capacity: number): SegmentFile {
     if (this.isFull) throw new FileFault("allocate", path, "ENOSPC");
-    return this.#files.create(path, capacity);
+    const file = this.#files.create(path, capacity);
+    const rename = file.rename.bind(file);
+    file.rename = (to) => {
+      if (this.isUnnameable) throw new FileFault("rename", path, "ENOSPC");
+      rename(to);
+    };
+    return file;
   }
 
   open(path: string): SegmentFile {
@@ -221,6 +229,27 @@ describe("a queue on a full disk", () => {
     const kept = store.readyCount;
     publish(store, kept, kept + 100);
     assert.deepEqual(takeAll(store), numbers(0, kept + 100));
+  });
+
+  it("lets a settled segment go whose file cannot be given another name", async () => {
+    const plain = (await filesOf("plain"))!;
+    const files = new LimitedFiles(plain);
+    const host = hostOf(files);
+    const given: SegmentFile[] = [];
+    host.pool = { segmentBytes: 4096, take: () => null, give: (file) => void given.push(file) };
+    const store = host.open(SMALL);
+    publish(store, 0, 200);
+    host.commit.endTurn();
+    // A sync refers to the files.
+    host.commit.beginSync();
+    files.isUnnameable = true;
+    for (let count = 0; count < 150; count++) consume(store);
+    host.commit.endTurn();
+    host.commit.endSync();
+    assert.deepEqual(given, []);
+    store.close();
+    host.commit.sync();
+    assert.deepEqual(takeAll(host.open(SMALL)), numbers(150, 200));
   });
 
   it(

@@ -11,7 +11,7 @@ import { buildMutant, type Mutant } from "./mutant.ts";
 import { inMib, MIB, WatchedMemory } from "./watched_memory.ts";
 
 /** Each makes and deletes a channel, a queue, a binding and a consumer, some an exchange, some a connection. */
-const CYCLES = { full: 250_000, short: 5000 };
+const CYCLES = { full: 250_000, short: 5000, control: 1000 };
 const MADE_PER_CYCLE = 4;
 const CLIENTS = 16;
 const CYCLES_PER_CONNECTION = 25;
@@ -39,17 +39,19 @@ export const churn: FaultCase = {
   run: turnOver,
   control: {
     what: "deleted queues keep their files open",
-    run: (context) => turnOver({ ...context, full: false, mutant: buildMutant(FILES_LEFT_OPEN) }),
+    run: (context) => {
+      return turnOver({ ...context, full: false, mutant: buildMutant(FILES_LEFT_OPEN) }, CYCLES.control);
+    },
   },
 };
 
-async function turnOver(context: FaultContext): Promise<FaultResult> {
+async function turnOver(context: FaultContext, cycles?: number): Promise<FaultResult> {
   const size = context.full ? "full" : "short";
   const failures: string[] = [];
   const broker = await startFaultBroker(context, { args: ["--log-level", "error"] });
   const memory = new WatchedMemory(() => broker.pid);
   try {
-    const perPart = CYCLES[size] / PARTS;
+    const perPart = (cycles ?? CYCLES[size]) / PARTS;
     const highest: number[] = [];
     let [descriptorsBefore, done] = [0, 0];
     for (let part = 0; part < PARTS; part++) {
