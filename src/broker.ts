@@ -14,15 +14,23 @@ import { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
+import { Observations } from "./core/statistics/histogram.ts";
+import { Registry } from "./core/statistics/registry.ts";
+import { Statistics } from "./core/statistics/statistics.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
+import { NodeGauges } from "./http/node_gauges.ts";
+import type { HttpServices, Product } from "./http/services.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import type { LogTap } from "./lib/log_tap.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { Disk } from "./runtime/disk.ts";
+import type { HttpServer } from "./runtime/http_server.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
+import { processProbe } from "./runtime/process_probe.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
 import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
@@ -34,6 +42,7 @@ import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
 import type { StoreEvent } from "./store/store_event.ts";
+import { LoopLag, timedSyncer } from "./watch.ts";
 import { NAME, VERSION } from "./version.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
@@ -50,13 +59,15 @@ export interface BrokerHooks {
    * on disk; the process should end. Without this hook the fault is thrown as an uncaught exception.
    */
   readonly onFault?: (fault: Error) => void;
+  /** The log's lines, for those who look on over HTTP. */
+  readonly log?: LogTap;
 }
 
 /** What may change while a broker runs. */
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp";
+  readonly protocol: "amqp" | "http" | "metrics";
   readonly host: string;
   readonly port: number;
 }
@@ -65,6 +76,7 @@ export interface Listening {
 export class Broker {
   readonly #onFault: (fault: unknown) => void;
   readonly #runtime: Runtime | null;
+  readonly #log: LogTap | null;
   #config: Config;
   #parts: Parts | null = null;
   #starting = false;
@@ -76,6 +88,7 @@ export class Broker {
   constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
     this.#config = completeConfig(config);
     this.#runtime = runtime;
+    this.#log = hooks.log ?? null;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
@@ -99,8 +112,7 @@ export class Broker {
 
   /** What is listened on, with the ports that were really bound. */
   get listeners(): readonly Listening[] {
-    const address = this.#parts?.amqp?.address;
-    return address === undefined ? [] : [{ protocol: "amqp", ...address }];
+    return this.#parts?.listeners ?? [];
   }
 
   /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
@@ -115,7 +127,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
-      await parts.listen();
+      await parts.listen(this.#log);
       this.#parts = parts;
     } catch (error) {
       await parts.close();
@@ -135,7 +147,9 @@ export class Broker {
 
 /** A running broker's parts. */
 class Parts {
-  amqp: AmqpListener | null = null;
+  #amqp: AmqpListener | null = null;
+  #http: HttpServer | null = null;
+  #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
   #config: Config;
   readonly #runtime: Runtime;
@@ -145,6 +159,10 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
+  readonly #registry = new Registry();
+  readonly #observations = new Observations();
+  readonly #lag: LoopLag;
+  #statistics: Statistics | null = null;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
   #definitions: DefinitionsLog | null = null;
@@ -164,7 +182,8 @@ class Parts {
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
     this.#runtime = runtime;
-    this.#syncer = config.memory ? null : runtime.startSyncer();
+    this.#syncer = config.memory ? null : timedSyncer(runtime.startSyncer(), this.#observations.syncs);
+    this.#lag = new LoopLag(this.#observations.loopLag);
     this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
@@ -255,6 +274,7 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
       commit: this.#commit,
+      churn: this.#registry.churn,
       limits: {
         queuesMax: QUEUES_MAX,
         exchangesMax: EXCHANGES_MAX,
@@ -312,6 +332,7 @@ class Parts {
   }
 
   #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
+    this.#observations.storeEvent(kind);
     this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
   }
 
@@ -326,14 +347,35 @@ class Parts {
     }
   }
 
-  async listen(): Promise<void> {
+  get listeners(): readonly Listening[] {
+    const bound = [["amqp", this.#amqp], ["http", this.#http], ["metrics", this.#metrics]] as const;
+    return bound.flatMap(([protocol, listener]) => listener === null ? [] : [{ protocol, ...listener.address }]);
+  }
+
+  async listen(log: LogTap | null): Promise<void> {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
     users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
     this.alarms.check();
     this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
     this.#alarmChecks.unref();
-    if (amqp.port < 0) return;
+    if (amqp.port >= 0) await this.#listenForAmqp(users);
+    await this.#listenForHttp(users, log);
+  }
+
+  get #product(): Product {
+    const { name } = this.#runtime;
+    return {
+      name: NAME,
+      version: VERSION,
+      platform: name,
+      platformVersion: processProbe.runtimeVersion,
+      node: `${NAME}@${hostname()}`,
+    };
+  }
+
+  async #listenForAmqp(users: Users): Promise<void> {
+    const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
       vhosts: this.#vhosts,
@@ -342,11 +384,63 @@ class Parts {
       commit: this.#commit,
       clock: this.#clock,
       log: textLog(getLogger(["leveret", "amqp"])),
-      product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
+      product: this.#product,
       alarms: this.alarms,
       replies: new DirectReplies(),
+      registry: this.#registry,
     };
-    this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+    this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+  }
+
+  /** What nobody asked for is not even loaded. */
+  async #listenForHttp(users: Users, log: LogTap | null): Promise<void> {
+    const { http, metrics } = this.#config;
+    if (http.port < 0 && metrics.port < 0) return;
+    const services = this.#httpServices(users, log);
+    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
+    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
+    if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
+    this.#lag.start();
+    services.statistics.sampler.start();
+  }
+
+  #httpServices(users: Users, log: LogTap | null): HttpServices {
+    const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = this.#config;
+    const sockets = () => {
+      const http = (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0);
+      return http + (this.#amqp?.connectionCount ?? 0);
+    };
+    const { disk } = this.#runtime;
+    const gauges = new NodeGauges({
+      ...processProbe,
+      dataDir: memory ? "" : dataDir,
+      memoryLimit: () => this.#config.residentBytesMax,
+      diskFree: () => memory ? 0 : freeBytes(disk, dataDir) ?? 0,
+      diskFreeLimit: () => this.#config.freeDiskBytesMin,
+    }, sockets);
+    const statistics = this.#statistics = new Statistics({
+      registry: this.#registry,
+      vhosts: this.#vhosts,
+      intervalMs: statsIntervalMs,
+      samples: statsLogSize,
+      others: [gauges],
+    });
+    return {
+      vhosts: this.#vhosts,
+      users,
+      turn: this.#turn,
+      commit: this.#commit,
+      clock: this.#clock,
+      product: this.#product,
+      alarms: this.alarms,
+      statistics,
+      gauges,
+      observations: this.#observations,
+      messageBytesMax: amqp.messageBytesMax,
+      listeners: () => this.listeners,
+      log,
+      report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
+    };
   }
 
   // Running
@@ -371,8 +465,11 @@ class Parts {
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
     if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#statistics?.sampler.stop();
+    this.#lag.stop();
     this.#timers.close();
-    await this.amqp?.close();
+    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+    await this.#amqp?.close();
     try {
       await this.#commit.drain();
       for (const vhost of this.#vhosts.values()) vhost.close();

@@ -2,6 +2,7 @@
 // in order, and closes itself when something is refused. What single methods do stands in basic.ts and topology.ts.
 
 import { Queue } from "../core/queue.ts";
+import { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import type { Message } from "../store/message.ts";
@@ -47,7 +48,8 @@ export class Channel implements PublisherHost, Sender {
   /** The consumer of its direct replies. */
   replyConsumer: ReplyConsumer | null = null;
   readonly replies: Replies;
-  readonly deliveries = new Deliveries(() => this.wakeConsumers());
+  readonly counters = new ChannelCounters();
+  readonly deliveries = new Deliveries(() => this.wakeConsumers(), this.counters);
   /** We have sent channel.close and wait for close-ok, or owe the peer one. */
   #closing = false;
   /** The peer has sent channel.close. */
@@ -67,6 +69,7 @@ export class Channel implements PublisherHost, Sender {
     this.messageBytesMax = connection.services.settings.messageBytesMax;
     this.replies = new Replies(connection.services, (write) => this.#write(write));
     this.#publisher = new Publisher(this);
+    connection.services.registry.channelOpened();
   }
 
   // Frames
@@ -155,6 +158,7 @@ export class Channel implements PublisherHost, Sender {
   release(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.connection.services.registry.channelClosed(this.vhost.name, this.counters);
     this.#publisher.release();
     const consumers = [...this.consumers.values()];
     this.consumers.clear();
@@ -175,6 +179,15 @@ export class Channel implements PublisherHost, Sender {
   abandon(): void {
     this.release();
     this.replies.clear();
+  }
+
+  /** Its confirms, when it asked for them. */
+  get confirms(): Confirms | null {
+    return this.#confirms;
+  }
+
+  get transaction(): Transaction | null {
+    return this.#transaction;
   }
 
   /** It holds nothing any more, and may not be given anything. */
@@ -290,7 +303,8 @@ export class Channel implements PublisherHost, Sender {
   selectConfirms(): void {
     if (this.#transaction !== null) throw new AmqpError(406, "cannot switch from tx to confirm mode");
     this.#confirms ??= new Confirms(this.connection.services.commit, {
-      acknowledge: (deliveryTag, multiple) => {
+      acknowledge: (deliveryTag, multiple, count) => {
+        this.counters.confirm += count;
         if (this.#closed || this.connection.gone) return;
         writeBasicAck(this.connection.conn.out, this.number, { deliveryTag, multiple });
         this.connection.touch();

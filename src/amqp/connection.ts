@@ -2,8 +2,11 @@
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
 import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
+import { Traffic } from "../core/statistics/counters.ts";
+import type { ConnectionState } from "../core/statistics/registry.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
+import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   FRAME_HEARTBEAT,
@@ -26,6 +29,7 @@ import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
+import { LiveAmqpConnection } from "./live.ts";
 import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
 
@@ -36,6 +40,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   frameBytesMax = 0;
   /** The socket is gone. */
   gone = false;
+  /** What management shows of it; null until it is open. */
+  live: LiveAmqpConnection | null = null;
+  readonly traffic = new Traffic();
+  chunksRead = 0;
+  writes = 0;
   #opened: Opened | null = null;
   #handshake: Handshake | null;
   /** We have sent connection.close and wait for close-ok. */
@@ -83,8 +92,20 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
-    const { host, port } = this.conn.remote;
-    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    return addressText(this.conn.remote.host, this.conn.remote.port);
+  }
+
+  get state(): ConnectionState {
+    if (this.#closing) return "closing";
+    return this.#gate.blocked ? "blocked" : this.#alarms.active ? "blocking" : "running";
+  }
+
+  get channels(): Iterable<Channel> {
+    return this.#channels.values();
+  }
+
+  get channelCount(): number {
+    return this.#channels.size;
   }
 
   /** Whether the client announced a capability. */
@@ -95,6 +116,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   // Reading
 
   onData(chunk: Uint8Array): void {
+    this.traffic.received += chunk.length;
+    this.chunksRead++;
     this.#deadlines.heard = true;
     this.services.clock.refresh();
     // A turn ends for every chunk, whatever stands in it: what is to be written and synced must not wait for the next.
@@ -237,6 +260,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (this.gone) return;
     this.#deadlines.spoke(performance.now());
     this.#sendAheadBytes = OUT_BUFFER_BYTES;
+    this.writes++;
     this.conn.flush();
   }
 
@@ -258,6 +282,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    */
   #sendAhead(): void {
     this.services.commit.flush();
+    this.writes++;
     this.conn.flush();
   }
 
@@ -280,6 +305,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#handshake = null;
     this.frameBytesMax = opened.frameBytesMax;
     this.#deadlines.opened(opened.heartbeatSeconds * 1000);
+    this.live = new LiveAmqpConnection(this, opened);
+    this.services.registry.opened(this.live);
     this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
@@ -360,6 +387,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services.clock.refresh();
     this.services.turn.schedule();
     this.#release();
+    if (this.live !== null) this.services.registry.closed(this.live);
     if (error !== null) this.services.log.debug(`${this.peer}: ${error.message}`);
     else if (this.#opened !== null) this.services.log.info(`${this.peer} disconnected`);
     this.#onGone(this);

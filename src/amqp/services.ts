@@ -1,6 +1,7 @@
 // What AMQP connections need of the broker around them.
 
 import type { Alarms } from "../core/alarms.ts";
+import type { Registry } from "../core/statistics/registry.ts";
 import type { Turn } from "../core/turn.ts";
 import type { Users } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
@@ -36,4 +37,6 @@ export interface AmqpServices {
   readonly product: Product;
   readonly alarms: Alarms;
   readonly replies: DirectReplies;
+  /** Where connections are shown. */
+  readonly registry: Registry;
 }

@@ -7,6 +7,7 @@ import { canonicalText } from "./canonical.ts";
 import type { Deduplication } from "./deduplication.ts";
 import type { DelayedMessages } from "./delayed_messages.ts";
 import type { Matcher } from "./exchanges/matcher.ts";
+import { ExchangeCounters } from "./statistics/counters.ts";
 
 export type Destination = AnyQueue | Exchange;
 
@@ -44,6 +45,7 @@ export class Exchange implements ExchangeDeclaration {
   readonly matcher: Matcher;
   readonly alternate: string | null;
   readonly deduplication: Deduplication | null;
+  readonly counters = new ExchangeCounters();
   /** Of type x-delayed-message: what it holds back. */
   delayed: DelayedMessages | null = null;
   /** Bindings in which this exchange is the destination: they go when it goes. */

@@ -18,6 +18,8 @@ import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
 import type { QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
+import { QueueCounters } from "./statistics/counters.ts";
+import type { LiveChannel } from "./statistics/registry.ts";
 import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
@@ -40,12 +42,23 @@ export interface Consumer {
   readonly noAck: boolean;
   /** Who has a higher one is served first, as long as it takes messages. 0 for most. */
   readonly priority: number;
+  /** What management shows of it; not there where nobody is to be shown. */
+  readonly shown?: ShownConsumer;
   /** Whether it takes one more message now. When it does again, it calls `queue.wake()`. Hot. */
   ready(): boolean;
   /** Takes a message; what it refers to is valid only during the call. Hot. */
   deliver(message: MessageType): void;
   /** The queue is gone. */
   cancelled(): void;
+}
+
+export interface ShownConsumer {
+  readonly tag: string;
+  /** Deliveries it holds. */
+  readonly unsettledCount: number;
+  readonly prefetch: number;
+  readonly args: Arguments;
+  readonly channel: LiveChannel;
 }
 
 /** Identifies a connection, as the owner of exclusive queues. */
@@ -83,12 +96,15 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly args: Arguments;
   readonly settings: QueueSettings;
   readonly store: MessageStore;
+  readonly counters: QueueCounters;
   readonly boundFrom = new Set<Binding>();
   readonly consumers: readonly Consumer[];
   /** Deleted: takes and gives nothing any more. */
   gone = false;
   /** Used since the last housekeeping; see `WarmQueues`. */
   warm = false;
+  /** An operator holds its messages back: nobody is given any, publishing goes on. */
+  #paused = false;
   #queued = false;
   /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
   #ruled: boolean;
@@ -115,6 +131,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     this.args = options.args;
     this.settings = settings;
     this.store = store;
+    this.counters = new QueueCounters(store);
     this.#services = services;
     this.#turn = services.turn;
     this.#rota = new ConsumerRota(settings.singleActiveConsumer);
@@ -145,6 +162,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (this.gone) return true;
     if (this.#ruled || (message.flags & MESSAGE_EXPIRES) !== 0) return this.#publishRuled(message);
     this.store.append(message);
+    this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
@@ -161,6 +179,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
+    this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
     this.wake();
@@ -227,6 +246,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const counts = this.#counts;
     const hasTtl = this.settings.messageTtlMs !== null;
     let bytes = SERVE_BYTES_MAX;
+    if (this.#paused) return false;
     while (store.readyCount > 0) {
       if (bytes <= 0) return true;
       const consumer = rota.pick();
@@ -264,7 +284,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   get(): MessageType | null {
     this.#lease?.renew();
     const message = this.#message;
-    if (!this.#settleHead() || !this.store.next(message)) return null;
+    if (this.#paused || !this.#settleHead() || !this.store.next(message)) return null;
     if (message.redelivered) this.#counts?.tell(message);
     // Another is at the head.
     if (this.#ruled) this.wake();
@@ -365,6 +385,25 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Somebody declared it again. */
   renew(): void {
     this.#lease?.renew();
+  }
+
+  /** With x-single-active-consumer: the one that is served. */
+  get activeConsumer(): Consumer | null {
+    return this.#rota.active;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Until the broker stops or somebody resumes it. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.wake();
   }
 
   addConsumer(consumer: Consumer, where: string): Source {

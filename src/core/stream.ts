@@ -9,6 +9,7 @@ import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import type { Consumer } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
+import { type Countable, QueueCounters } from "./statistics/counters.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { readReading } from "./stream_reading.ts";
 import type { StreamSettings } from "./stream_settings.ts";
@@ -40,6 +41,7 @@ export class Stream implements AnyQueue, Servable {
   readonly args: Arguments;
   readonly settings: StreamSettings;
   readonly store: StreamStore;
+  readonly counters: QueueCounters;
   readonly turn: Turn;
   readonly #services: StreamServices;
   readonly boundFrom = new Set<Binding>();
@@ -57,6 +59,7 @@ export class Stream implements AnyQueue, Servable {
     this.settings = options.settings;
     this.#text = options.text;
     this.store = store;
+    this.counters = new QueueCounters(new StreamCount(store));
     this.turn = services.turn;
     this.#services = services;
   }
@@ -69,6 +72,7 @@ export class Stream implements AnyQueue, Servable {
   publish(message: Message): boolean {
     if (this.gone) return true;
     this.store.append(message);
+    this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
@@ -137,5 +141,19 @@ export class Stream implements AnyQueue, Servable {
   /** Now and then: lets go what is older or more than its limits allow. */
   retain(nowMs: number): void {
     this.store.retain(nowMs);
+  }
+}
+
+/** What is in flight stays in the stream, and counts as ready. */
+class StreamCount implements Countable {
+  readonly unackedCount = 0;
+  readonly #store: StreamStore;
+
+  constructor(store: StreamStore) {
+    this.#store = store;
+  }
+
+  get readyCount(): number {
+    return this.#store.messageCount;
   }
 }

@@ -24,6 +24,7 @@ const OFFSET_VALUE_AT = OFFSET_FIELD.length - 8;
 /** What a reader needs of its stream. */
 export interface ReadStream {
   readonly settings: Source["settings"];
+  readonly counters: Source["counters"];
   readonly store: StreamStore;
   readonly gone: boolean;
   readonly consumers: readonly Consumer[];
@@ -35,6 +36,7 @@ export interface ReadStream {
 export class StreamReader implements Servable, Source {
   readonly consumer: Consumer;
   readonly settings: Source["settings"];
+  readonly counters: Source["counters"];
   readonly #stream: ReadStream;
   readonly #cursor: StreamCursor;
   readonly #reading: StreamReading;
@@ -52,6 +54,7 @@ export class StreamReader implements Servable, Source {
     const { store } = stream;
     this.consumer = consumer;
     this.settings = stream.settings;
+    this.counters = stream.counters;
     this.#stream = stream;
     this.#reading = reading;
     this.#cursor = store.cursor();

@@ -18,6 +18,7 @@ import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
 import { Deduplication } from "./deduplication.ts";
 import { checkProperties, QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
+import { Churn } from "./statistics/counters.ts";
 import { Stream } from "./stream.ts";
 import { StreamSettings } from "./stream_settings.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
@@ -45,10 +46,12 @@ export class VirtualHost {
   #bindingCount = 0;
   readonly #warm: WarmQueues;
   readonly #streams = new Set<Stream>();
+  readonly #churn: Churn;
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    this.#churn = services.churn ?? new Churn();
     const { turn, timers, commit } = services;
     const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
     const deadLetters = new DeadLetters({ turn, timers, commit, route });
@@ -169,12 +172,15 @@ export class VirtualHost {
       if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
       expectSame(this.queueText(name), queue, declaration);
       queue.renew();
+      this.#churn.queueDeclared++;
       return { queue, durable: this.#logged(queue) };
     }
     const { queuesMax } = this.#services.limits;
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
     if (queue.owner !== null) this.#own(queue.owner, queue);
+    this.#churn.queueDeclared++;
+    this.#churn.queueCreated++;
     if (!this.#logged(queue)) return { queue, durable: false };
     this.#services.definitions.append(queueEntry(this.name, queue));
     return { queue, durable: true };
@@ -199,6 +205,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    this.#churn.queueDeleted++;
     if (queue instanceof Stream) this.#streams.delete(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);

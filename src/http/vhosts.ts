@@ -1,0 +1,85 @@
+// Virtual hosts: what lies in them and goes through them.
+
+import type { VirtualHost } from "../core/virtual_host.ts";
+import { answerList, listQuery } from "./list.ts";
+import { Rates, ratesQuery } from "./rates.ts";
+import type { Router } from "./router.ts";
+import { listAnswer, vhostAnswer } from "./schemas.ts";
+import type { HttpServices } from "./services.ts";
+import { type Fields, shape } from "./shape.ts";
+import { vhostOf } from "./vhost_items.ts";
+
+const TAG = "Virtual hosts";
+const TRAFFIC = ["recv_oct", "send_oct"];
+
+interface VhostContext {
+  readonly rates: Rates;
+  readonly services: HttpServices;
+}
+
+const vhostFields: Fields<VirtualHost, VhostContext> = {
+  name: ({ name }) => name,
+  description: ({ name }) => name === "/" ? "Default virtual host" : "",
+  tags: () => [],
+  metadata: ({ name }) => ({
+    description: name === "/" ? "Default virtual host" : "",
+    tags: [],
+    default_queue_type: "classic",
+  }),
+  default_queue_type: () => "classic",
+  tracing: () => false,
+  cluster_state: (_, { services }) => ({ [services.product.node]: "running" }),
+  message_stats: (vhost, { rates, services }) => rates.messageStats(services.statistics.of(vhost.name).counters),
+  ...lengthFields(),
+  ...trafficFields(),
+};
+
+function lengthFields(): Fields<VirtualHost, VhostContext> {
+  const fields: Record<string, (vhost: VirtualHost, context: VhostContext) => unknown> = {};
+  for (const name of ["messages", "messages_ready", "messages_unacknowledged"]) {
+    for (const field of [name, `${name}_details`]) {
+      fields[field] = ({ name }, { rates, services }) => rates.lengthsOf(services.statistics.of(name).lengths)[field];
+    }
+  }
+  return fields;
+}
+
+function trafficFields(): Fields<VirtualHost, VhostContext> {
+  const fields: Record<string, (vhost: VirtualHost, context: VhostContext) => unknown> = {};
+  for (const name of TRAFFIC) {
+    for (const field of [name, `${name}_details`]) {
+      fields[field] = (vhost, { rates, services }) => {
+        return rates.all(services.statistics.of(vhost.name).traffic, TRAFFIC, rates.data)[field];
+      };
+    }
+  }
+  return fields;
+}
+
+export function addVhosts(router: Router, services: HttpServices): void {
+  const { vhosts, statistics } = services;
+  const contextOf = (query: ConstructorParameters<typeof Rates>[1]): VhostContext => {
+    statistics.refresh();
+    return { rates: new Rates(statistics.sampler, query), services };
+  };
+  router.add(
+    "get",
+    "/api/vhosts",
+    {
+      summary: "All virtual hosts",
+      tag: TAG,
+      query: listQuery.extend(ratesQuery.shape),
+      answer: listAnswer(vhostAnswer),
+    },
+    ({ query }) => {
+      const nameOf = ({ name }: VirtualHost) => name;
+      return answerList({ items: vhosts.values(), fields: vhostFields, context: contextOf(query), nameOf }, query);
+    },
+  );
+  router.add(
+    "get",
+    "/api/vhosts/{name}",
+    { summary: "One virtual host", tag: TAG, query: ratesQuery, answer: vhostAnswer },
+    ({ params, query }) => shape(vhostOf(vhosts, params.name), vhostFields, contextOf(query)),
+  );
+}
