@@ -9,7 +9,7 @@ import type { VirtualHost } from "../core/virtual_host.ts";
 import { argumentsJson, argumentsOf } from "./arguments.ts";
 import { onDisk } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
-import { badRequest, notFound } from "./problem.ts";
+import { badRequest, notFound, Problem } from "./problem.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, listAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
@@ -93,15 +93,17 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
   type Ends = { vhost: string; source: string; destination: string };
   const ends = (params: Ends) => {
     const vhost = vhostOf(vhosts, params.vhost);
-    const source = vhost.exchanges.get(exchangeName(params.source));
-    const destinations: ReadonlyMap<string, Destination> = kind === "queue" ? vhost.queues : vhost.exchanges;
     const name = kind === "queue" ? params.destination : exchangeName(params.destination);
-    const destination = destinations.get(name);
-    if (source === undefined || destination === undefined) throw notFound();
-    return { vhost, source, destination };
+    const destinations: ReadonlyMap<string, Destination> = kind === "queue" ? vhost.queues : vhost.exchanges;
+    const source = vhost.exchanges.get(exchangeName(params.source));
+    return { vhost, source, destination: destinations.get(name) };
+  };
+  const missing = (what: string, name: string, vhost: VirtualHost): Problem => {
+    return new Problem(404, "not_found", `no ${what} '${name}' in vhost '${vhost.name}'`);
   };
   const between = (params: Ends): InVhost<ShownBinding>[] => {
     const { vhost, source, destination } = ends(params);
+    if (source === undefined || destination === undefined) return [];
     if (source.name === "") {
       if (destination.kind !== "queue") return [];
       return [{ vhost, item: { source: null, destination, routingKey: destination.name, args: NO_ARGUMENTS } }];
@@ -130,6 +132,8 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     { summary: `Bind ${both}`, tag: TAG, body: bindBody, statuses: [201] },
     async ({ params, body }) => {
       const { vhost, source, destination } = ends(params);
+      if (source === undefined) throw missing("exchange", params.source, vhost);
+      if (destination === undefined) throw missing(kind, params.destination, vhost);
       const args = argumentsOf(body.arguments);
       if (new TextEncoder().encode(body.routing_key).length > 255) {
         throw badRequest("a routing key is at most 255 bytes long");

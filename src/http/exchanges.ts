@@ -10,7 +10,7 @@ import { badRequest, notFound } from "./problem.ts";
 import { checkName } from "./queues.ts";
 import { Rates, ratesQuery, valuesOf } from "./rates.ts";
 import type { Router } from "./router.ts";
-import { argumentsSchema, bindingAnswer, exchangeAnswer, flagQuery, listAnswer } from "./schemas.ts";
+import { argumentsSchema, bindingAnswer, exchangeAnswer, flagQuery, listAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
 import { type InVhost, inVhosts, vhostOf } from "./vhost_items.ts";
@@ -45,12 +45,12 @@ const oneExchangeFields: Fields<Item, Rates> = {
 
 const declareBody = z.object({
   type: z.string(),
-  durable: z.boolean().default(true),
-  auto_delete: z.boolean().default(false),
-  internal: z.boolean().default(false),
+  durable: switchSchema.default(false),
+  auto_delete: switchSchema.default(false),
+  internal: switchSchema.default(false),
   arguments: argumentsSchema,
   /** LavinMQ's: the type is that of an exchange of type x-delayed-message. */
-  delayed: z.boolean().default(false),
+  delayed: switchSchema.default(false),
 }).openapi("ExchangeDeclaration");
 
 export function addExchanges(router: Router, services: HttpServices): void {

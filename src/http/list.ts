@@ -5,7 +5,7 @@ import { z } from "@hono/zod-openapi";
 import { Breath } from "./breath.ts";
 import { json, jsonHeaders } from "./json.ts";
 import { nameMatcher } from "./name_matcher.ts";
-import { badRequest, Problem } from "./problem.ts";
+import { Problem } from "./problem.ts";
 import { fieldOf, type FieldPath, type Fields, pathsOf, shape } from "./shape.ts";
 import { firstInOrder, sorted } from "./sorting.ts";
 
@@ -126,15 +126,14 @@ function rankOf(value: unknown): number {
 }
 
 function pageOf({ page, page_size }: ListQuery, length: number): { number: number; size: number } | null {
-  if (page === undefined) {
-    if (page_size !== undefined) throw badRequest("page_size is given without page");
-    return null;
-  }
+  if (page === undefined) return null;
   const size = page_size ?? PAGE_SIZE;
-  if (page < 1) throw badRequest("page must be greater than 0");
-  if (size < 1 || size > PAGE_SIZE_MAX) throw badRequest(`page_size must be between 1 and ${PAGE_SIZE_MAX}`);
+  if (page < 1 || size < 1 || size > PAGE_SIZE_MAX) {
+    const reason = `Invalid pagination parameters: page number ${page}, page size ${page_size ?? "undefined"}`;
+    throw new Problem(400, "invalid_pagination_parameters", reason);
+  }
   if (page > 1 && (page - 1) * size >= length) {
-    const reason = `page out of range, page: ${page} page size: ${size}, len: ${length}`;
+    const reason = `Page out of range, page: ${page} page size: ${size}, len: ${length}`;
     throw new Problem(400, "page_out_of_range", reason);
   }
   return { number: page, size };

@@ -61,9 +61,7 @@ const EXPIRATION_MS_MAX = 0xffffffff;
 const ACK_MODES = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 const getBody = z.object({
   count: z.union([z.int(), z.string().regex(/^\d{1,6}$/).transform(Number)]).refine((count) => count >= 0, "0 or more"),
-  ackmode: z.enum(ACK_MODES).optional(),
-  /** Older clients', instead of `ackmode`. */
-  requeue: z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]).optional(),
+  ackmode: z.enum(ACK_MODES),
   encoding: z.enum(["auto", "base64"]),
   truncate: z.union([z.int(), z.string().regex(/^\d{1,9}$/).transform(Number)]).optional(),
 }).openapi("GetRequest");
@@ -95,7 +93,9 @@ export function addMessages(router: Router, services: HttpServices): void {
     async ({ params, body, user }) => {
       const vhost = vhostOf(vhosts, params.vhost);
       const exchange = exchangeName(params.name);
-      if (!vhost.exchanges.has(exchange)) throw notFound();
+      if (!vhost.exchanges.has(exchange)) {
+        throw badRequest(`404 NOT_FOUND - no exchange '${exchange}' in vhost '${vhost.name}'`);
+      }
       const properties = propertiesOf(body.properties);
       if (properties.userId !== undefined && properties.userId !== user.name && !user.tags.has("impersonator")) {
         throw badRequest(`user_id property set to '${properties.userId}' but authenticated user was '${user.name}'`);
@@ -120,8 +120,6 @@ export function addMessages(router: Router, services: HttpServices): void {
       const vhost = vhostOf(vhosts, params.vhost);
       const queue = vhost.queues.get(params.name);
       if (queue === undefined) throw notFound();
-      const mode = body.ackmode ?? (body.requeue === undefined ? null : body.requeue ? ACK_MODES[0] : ACK_MODES[1]);
-      if (mode === null) throw badRequest("[{key_missing,ackmode}]");
       if (queue.owner !== null) {
         throw badRequest(`cannot obtain exclusive access to locked ${vhost.queueText(queue.name)}`);
       }
@@ -140,7 +138,7 @@ export function addMessages(router: Router, services: HttpServices): void {
             aside.getEmpty++;
             break;
           }
-          done.push(settlement(getter, message, mode));
+          done.push(settlement(getter, message, body.ackmode));
           bytes += message.bodyBytes;
           if (bytes > GET_BYTES_MAX && answers.length > 0) {
             // It stays where it was.
@@ -149,7 +147,7 @@ export function addMessages(router: Router, services: HttpServices): void {
             break;
           }
           for (const counted of [counters, aside]) {
-            if (mode.startsWith("ack_requeue_false")) counted.getNoAck++;
+            if (body.ackmode === "ack_requeue_false") counted.getNoAck++;
             else counted.get++;
             if (message.redelivered) counted.redeliver++;
           }

@@ -14,7 +14,7 @@ import { answerList, listQuery } from "./list.ts";
 import { badRequest, notFound } from "./problem.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
-import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer } from "./schemas.ts";
+import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
 import { type InVhost, inVhosts, vhostOf } from "./vhost_items.ts";
@@ -98,8 +98,8 @@ const oneQueueFields: Fields<Item, QueueContext> = {
 };
 
 const declareBody = z.object({
-  durable: z.boolean().default(true),
-  auto_delete: z.boolean().default(false),
+  durable: switchSchema.default(false),
+  auto_delete: switchSchema.default(false),
   arguments: argumentsSchema,
   node: z.string().optional(),
 }).openapi("QueueDeclaration");

@@ -52,6 +52,8 @@ export interface Authenticator {
   authenticate(exchange: HttpExchange): User | null | Promise<User | null>;
 }
 
+/** Where Erlang breaks the lines of what it prints. */
+const ERLANG_LINE_CHARS = 78;
 const EMPTY = z.object({});
 const STATUS_TEXTS: Readonly<Record<number, string>> = {
   200: "as asked",
@@ -226,8 +228,9 @@ export function jsonOf(bytes: Uint8Array): object {
   } catch {
     throw badRequest("not_json");
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  const type = value === null ? "null" : Array.isArray(value) ? "list" : typeof value;
+  if (value === null) return {};
+  if (typeof value === "object" && !Array.isArray(value)) return value;
+  const type = Array.isArray(value) ? "list" : typeof value;
   const hint = type === "string" ? ". Is the input doubly-JSON-encoded?" : "";
   throw badRequest(`invalid payload: the request body JSON-decoded to a ${type}${hint}`);
 }
@@ -241,7 +244,9 @@ function parse(schema: z.ZodType, value: unknown, where: string): unknown {
   });
   // RabbitMQ's words for it.
   if (missing.length > 0) {
-    throw badRequest(`[${missing.map((issue) => `{key_missing,${String(issue.path[0])}}`).join(",\n ")}]`);
+    const keys = missing.map((issue) => `{key_missing,${String(issue.path[0])}}`);
+    const line = `[${keys.join(",")}]`;
+    throw badRequest(line.length < ERLANG_LINE_CHARS ? line : `[${keys.join(",\n ")}]`);
   }
   const issue = result.error.issues[0]!;
   throw badRequest(`${issue.path.length === 0 ? where : issue.path.join(".")}: ${issue.message}`);

@@ -8,6 +8,9 @@ export const argumentsSchema = z.union([
   z.array(z.never()).transform(() => ({})),
 ]).default({}).openapi({ type: "object", additionalProperties: true });
 
+/** A switch; older tools send them as text. */
+export const switchSchema = z.union([z.boolean(), z.enum(["true", "false"]).transform((text) => text === "true")]);
+
 /** A switch of the query: `true`, or there without a value. */
 export const flagQuery = z.string().optional().transform((text) => text !== undefined && text !== "false")
   .openapi({ type: "string", enum: ["true", "false"] });
