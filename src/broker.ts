@@ -1,5 +1,6 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -11,16 +12,16 @@ import { completeConfig, type Config, type PartialConfig } from "./config/config
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
 import { Alarms } from "./core/alarms.ts";
-import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import { DefinitionsReplay } from "./core/definitions_replay.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
+import { Management } from "./core/management/management.ts";
+import { Realm } from "./core/realm.ts";
 import { Observations } from "./core/statistics/histogram.ts";
 import { Registry } from "./core/statistics/registry.ts";
 import { Statistics } from "./core/statistics/statistics.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
-import { Users } from "./core/user.ts";
-import { VirtualHost } from "./core/virtual_host.ts";
 import { NodeGauges } from "./http/node_gauges.ts";
 import type { HttpServices, Product } from "./http/services.ts";
 import { CoarseClock } from "./lib/clock.ts";
@@ -51,7 +52,6 @@ const HOUSEKEEPING_MS = 10_000;
 const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
-const DEFAULT_VHOST = "/";
 
 export interface BrokerHooks {
   /**
@@ -120,6 +120,12 @@ export class Broker {
     return this.#parts?.alarms ?? null;
   }
 
+  /** Users, virtual hosts, permissions, policies, definitions. Throws while the broker is not running. */
+  get management(): Management {
+    if (this.#parts === null) throw new Error("the broker is not running");
+    return this.#parts.management;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
@@ -127,6 +133,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
+      await parts.loadDefinitions();
       await parts.listen(this.#log);
       this.#parts = parts;
     } catch (error) {
@@ -151,6 +158,7 @@ class Parts {
   #http: HttpServer | null = null;
   #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
+  readonly management: Management;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -163,13 +171,11 @@ class Parts {
   readonly #observations = new Observations();
   readonly #lag: LoopLag;
   #statistics: Statistics | null = null;
-  readonly #vhosts = new Map<string, VirtualHost>();
+  readonly #realm: Realm;
   #dataDir: DataDir | null = null;
   #definitions: DefinitionsLog | null = null;
   /** Declarations may be missing, so a queue's directory without one is not removed. */
   #definitionsDamaged = false;
-  /** Entries that are being played back are not written again. */
-  #replaying = false;
   #pool: SpareSegments | null = null;
   #durableFiles: SegmentFiles | null = null;
   #transientFiles: SegmentFiles = new MemoryFiles();
@@ -187,6 +193,13 @@ class Parts {
     this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    this.#realm = this.#createRealm(config);
+    this.management = new Management({
+      realm: this.#realm,
+      durable: () => this.#whenDurable(),
+      report: (text) => this.#log.warn("{text}", { text }),
+      product: { name: NAME, version: VERSION },
+    });
     const current = () => this.#config;
     this.alarms = new Alarms({
       freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
@@ -211,10 +224,9 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
-    const vhost = this.#createVhost(DEFAULT_VHOST);
-    this.#replaying = true;
-    const ids = replay.restore(vhost);
-    this.#replaying = false;
+    const ids = this.#realm.restore(replay);
+    const { defaultUser, defaultPassword } = this.#config;
+    if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
     this.#queueIdMax = replay.queueIdMax;
     this.#removeOrphans(ids);
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
@@ -258,15 +270,10 @@ class Parts {
     return this.#runtime.plainFiles();
   }
 
-  #createVhost(name: string): VirtualHost {
-    const definitions: DefinitionsSink = {
-      append: (entry: Entry) => {
-        if (!this.#replaying) this.#definitions?.append(entry);
-      },
-    };
-    const vhost = new VirtualHost(name, {
+  #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {
+    return new Realm({
       turn: this.#turn,
-      definitions,
+      definitions: { append: (entry) => this.#definitions?.append(entry) },
       openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
       openStream: (queueId, settings) => this.#openStream(queueId, settings),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
@@ -281,9 +288,7 @@ class Parts {
         bindingsMax: BINDINGS_MAX,
         warmQueuesMax: WARM_QUEUES_MAX,
       },
-    });
-    this.#vhosts.set(name, vhost);
-    return vhost;
+    }, { loopbackOnly: defaultUserOnlyLoopback ? [defaultUser] : [] });
   }
 
   #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
@@ -353,14 +358,12 @@ class Parts {
   }
 
   async listen(log: LogTap | null): Promise<void> {
-    const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
-    const users = new Users();
-    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
+    const { amqp } = this.#config;
     this.alarms.check();
     this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
     this.#alarmChecks.unref();
-    if (amqp.port >= 0) await this.#listenForAmqp(users);
-    await this.#listenForHttp(users, log);
+    if (amqp.port >= 0) await this.#listenForAmqp();
+    await this.#listenForHttp(log);
   }
 
   get #product(): Product {
@@ -374,12 +377,11 @@ class Parts {
     };
   }
 
-  async #listenForAmqp(users: Users): Promise<void> {
+  async #listenForAmqp(): Promise<void> {
     const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
-      vhosts: this.#vhosts,
-      users,
+      realm: this.#realm,
       turn: this.#turn,
       commit: this.#commit,
       clock: this.#clock,
@@ -393,10 +395,10 @@ class Parts {
   }
 
   /** What nobody asked for is not even loaded. */
-  async #listenForHttp(users: Users, log: LogTap | null): Promise<void> {
+  async #listenForHttp(log: LogTap | null): Promise<void> {
     const { http, metrics } = this.#config;
     if (http.port < 0 && metrics.port < 0) return;
-    const services = this.#httpServices(users, log);
+    const services = this.#httpServices(log);
     const { listenForApi, listenForMetrics } = await import("./http/management.ts");
     if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
     if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
@@ -404,7 +406,7 @@ class Parts {
     services.statistics.sampler.start();
   }
 
-  #httpServices(users: Users, log: LogTap | null): HttpServices {
+  #httpServices(log: LogTap | null): HttpServices {
     const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = this.#config;
     const sockets = () => {
       const http = (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0);
@@ -420,14 +422,14 @@ class Parts {
     }, sockets);
     const statistics = this.#statistics = new Statistics({
       registry: this.#registry,
-      vhosts: this.#vhosts,
+      vhosts: this.#realm.vhosts,
       intervalMs: statsIntervalMs,
       samples: statsLogSize,
       others: [gauges],
     });
     return {
-      vhosts: this.#vhosts,
-      users,
+      realm: this.#realm,
+      management: this.management,
       turn: this.#turn,
       commit: this.#commit,
       clock: this.#clock,
@@ -443,11 +445,24 @@ class Parts {
     };
   }
 
+  /** Of `load_definitions`: users that are there already stay as they are. */
+  async loadDefinitions(): Promise<void> {
+    const path = this.#config.loadDefinitions;
+    if (path !== "") await this.management.importDefinitions(readDefinitions(path), { keepUsers: true });
+  }
+
+  #whenDurable(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#commit.wait({ seal: () => {}, durable: resolve });
+      this.#turn.schedule();
+    });
+  }
+
   // Running
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
+    this.#realm.cool();
     this.#compactDefinitions();
     this.#turn.schedule();
   }
@@ -455,7 +470,7 @@ class Parts {
   #compactDefinitions(): void {
     const log = this.#definitions;
     if (log === null || log.entryCount < COMPACT_ENTRIES_MIN) return;
-    const live = [...this.#vhosts.values()].flatMap((vhost) => [...vhost.entries()]);
+    const live = [...this.#realm.entries()];
     if (log.entryCount > 2 * live.length) log.compact(live);
   }
 
@@ -472,7 +487,7 @@ class Parts {
     await this.#amqp?.close();
     try {
       await this.#commit.drain();
-      for (const vhost of this.#vhosts.values()) vhost.close();
+      this.#realm.close();
       await this.#commit.drain();
     } finally {
       await this.#release();
@@ -500,6 +515,15 @@ function freeBytes(disk: Disk, path: string): number | null {
     return disk.freeBytes(path);
   } catch {
     return null;
+  }
+}
+
+/** A definitions file as JSON. */
+function readDefinitions(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw new Error(`load_definitions: ${path}: ${error instanceof Error ? error.message : error}`);
   }
 }
 

@@ -62,3 +62,16 @@ export const HTTP_IDLE_MS_MAX = 60_000;
 export const HTTP_STALL_MS_MAX = 30_000;
 /** The body of most requests; publishing and definitions have limits of their own. */
 export const HTTP_BODY_BYTES_MAX = 1024 * 1024;
+/** Of a broker: what administrators make, so only to keep an accident from filling the memory. */
+export const USERS_MAX = 100_000;
+export const VHOSTS_MAX = 10_000;
+/** Of one virtual host: each new queue is held against each of them. */
+export const POLICIES_MAX = 1_000;
+/** Of one virtual host, or of all of them together. */
+export const PARAMETERS_MAX = 10_000;
+/** JSON of one parameter or policy, characters. */
+export const PARAMETER_LENGTH_MAX = 1024 * 1024;
+/** Exchanges for whose routing keys one user has a rule, in one virtual host. */
+export const TOPIC_PERMISSIONS_MAX = 10_000;
+/** Users and addresses whose failed logins are remembered: clients choose both. */
+export const LOGIN_FAILURES_MAX = 10_000;

@@ -10,7 +10,7 @@ import { AmqpError } from "./errors.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { typeName } from "./rare_properties.ts";
 import { routeTexts } from "../core/message_route.ts";
-import { generatedName, handleExchange, handleQueue, type TopologyMethod, usableQueue } from "./topology.ts";
+import { generatedName, handleExchange, handleQueue, readableQueue, type TopologyMethod } from "./topology.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import {
   type BasicCancel,
@@ -116,7 +116,7 @@ export function handleMethod(channel: Channel, method: Method): void {
 
 function consume(channel: Channel, method: BasicConsume): void {
   if (method.queue === DIRECT_REPLY_TO) return consumeReplies(channel, method);
-  const queue = usableQueue(channel, method.queue);
+  const queue = readableQueue(channel, method.queue);
   const where = channel.vhost.queueText(queue.name);
   const priority = readConsumerArguments(method.arguments, queue.settings.type, where);
   if (method.noLocal) throw new AmqpError(540, "no_local=true");
@@ -184,7 +184,7 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 }
 
 function get(channel: Channel, method: BasicGet): void {
-  const queue = usableQueue(channel, method.queue);
+  const queue = readableQueue(channel, method.queue);
   const { getter } = queue;
   if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {

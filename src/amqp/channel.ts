@@ -1,6 +1,7 @@
 // One channel: takes its frames, holds its consumers and unsettled deliveries, numbers deliveries and confirms, answers
 // in order, and closes itself when something is refused. What single methods do stands in basic.ts and topology.ts.
 
+import type { Session } from "../core/identity/session.ts";
 import { Queue } from "../core/queue.ts";
 import { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
@@ -36,6 +37,7 @@ import { Transaction } from "./transaction.ts";
 export class Channel implements PublisherHost, Sender {
   readonly number: number;
   readonly connection: AmqpConnection;
+  readonly session: Session;
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   readonly consumers = new Map<string, AmqpConsumer>();
@@ -62,10 +64,11 @@ export class Channel implements PublisherHost, Sender {
   #transaction: Transaction | null = null;
   readonly #publisher: Publisher;
 
-  constructor(number: number, connection: AmqpConnection, vhost: VirtualHost) {
+  constructor(number: number, connection: AmqpConnection, session: Session) {
     this.number = number;
     this.connection = connection;
-    this.vhost = vhost;
+    this.session = session;
+    this.vhost = session.vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
     this.replies = new Replies(connection.services, (write) => this.#write(write));
     this.#publisher = new Publisher(this);
@@ -159,6 +162,7 @@ export class Channel implements PublisherHost, Sender {
     if (this.#closed) return;
     this.#closed = true;
     this.connection.services.registry.channelClosed(this.vhost.name, this.counters);
+    this.session.closeChannel();
     this.#publisher.release();
     const consumers = [...this.consumers.values()];
     this.consumers.clear();
@@ -223,6 +227,8 @@ export class Channel implements PublisherHost, Sender {
 
   /** Now and then: closes itself when a delivery is out for too long. `nowMs` is monotonic. */
   tick(nowMs: number): void {
+    // A policy may have changed a queue's timeout.
+    for (const { noAck, queue } of this.consumers.values()) if (!noAck) this.deliveries.watch(queue);
     const timeoutMs = this.deliveries.overdueMs(nowMs);
     if (timeoutMs === null || this.#closed) return;
     this.#methodId = 0;
@@ -255,8 +261,15 @@ export class Channel implements PublisherHost, Sender {
     return this.connection.services.clock.nowMs;
   }
 
+  authorizePublish(exchange: string, routingKeys: readonly string[]): void {
+    this.session.authorize("write", "exchange", exchange);
+    const target = this.vhost.exchanges.get(exchange);
+    if (target === undefined) return;
+    for (const routingKey of routingKeys) this.session.authorizeTopic("write", target, routingKey);
+  }
+
   holdBody(bytes: number): void {
-    this.connection.holdBytes(bytes);
+    this.connection.unfinished.hold(bytes);
   }
 
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {
@@ -268,7 +281,7 @@ export class Channel implements PublisherHost, Sender {
   }
 
   get impersonates(): boolean {
-    return this.connection.opened?.user.tags.has("impersonator") ?? false;
+    return this.session.user.tags.has("impersonator");
   }
 
   get replyAddress(): string | null {
@@ -331,7 +344,7 @@ export class Channel implements PublisherHost, Sender {
 
   selectTransactions(): void {
     if (this.#confirms !== null) throw new AmqpError(406, "cannot switch from confirm to tx mode");
-    this.#transaction ??= new Transaction((bytes) => this.connection.holdBytes(bytes));
+    this.#transaction ??= new Transaction((bytes) => this.connection.unfinished.hold(bytes));
     this.#publisher.transaction = this.#transaction;
     this.deliveries.transaction = this.#transaction;
   }

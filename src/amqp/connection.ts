@@ -5,7 +5,7 @@ import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
 import { Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState } from "../core/statistics/registry.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
-import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
+import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
@@ -32,6 +32,7 @@ import { Handshake, type Opened } from "./handshake.ts";
 import { LiveAmqpConnection } from "./live.ts";
 import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
+import { Unfinished } from "./unfinished.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {
   readonly conn: Conn;
@@ -63,17 +64,20 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** A consumer was held back because too much is pending. */
   #starved = false;
   readonly #gate: ReadGate;
+  /** With so much to send it may be the peer's fault; see `#holdBack`. */
+  #readUpTo = OUT_PENDING_BYTES_MAX;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
   readonly #deadlines = new Deadlines(performance.now());
-  /** What the channels hold of bodies that are not whole and of transactions, bytes. */
-  #unfinishedBytes = 0;
+  /** Of all channels. */
+  readonly unfinished: Unfinished;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
+    this.unfinished = new Unfinished(services.settings.messageBytesMax);
     this.#gate = new ReadGate(conn);
     this.#alarmStop = new AlarmStop(this, this.#gate);
     this.#alarms = services.alarms;
@@ -82,7 +86,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   get userName(): string {
-    return this.#opened?.user.name ?? "";
+    return this.#opened?.session.user.name ?? "";
   }
 
   /** What the handshake found out; null before its end. */
@@ -159,7 +163,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (this.gone) return true;
     if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
     this.#handle(type, number, bytes, at, size);
-    return this.conn.out.length < OUT_PENDING_BYTES_MAX || !this.#holdBack();
+    return this.conn.out.length < this.#readUpTo || !this.#holdBack();
   }
 
   /**
@@ -167,6 +171,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    * make us hold more than it could make the kernel hold. True when that is so now.
    */
   #holdBack(): boolean {
+    if (this.#gate.held) return true;
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
     this.#gate.unread = true;
@@ -307,7 +312,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#deadlines.opened(opened.heartbeatSeconds * 1000);
     this.live = new LiveAmqpConnection(this, opened);
     this.services.registry.opened(this.live);
-    this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
+    this.services.log.info(`${this.peer} connected as '${opened.session.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
   /**
@@ -316,6 +321,17 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    */
   acceptFrames(frameBytesMax: number): void {
     this.#reader.frameBytesMax = frameBytesMax + FRAME_OVERHEAD_BYTES;
+  }
+
+  /** Reads nothing for a while and then goes on, unless the peer is gone by then. */
+  later(delayMs: number, work: () => void): void {
+    this.#readUpTo = -1;
+    this.#gate.hold(delayMs, () => {
+      if (this.gone || this.#closing) return;
+      this.#readUpTo = OUT_PENDING_BYTES_MAX;
+      this.#read(work);
+      this.#goOn();
+    });
   }
 
   forget(channel: Channel): void {
@@ -380,6 +396,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#channels.clear();
     this.#channel = null;
     this.#opened?.vhost.removeOwned(this);
+    this.#opened?.session.close();
   }
 
   onClose(error: Error | null): void {
@@ -391,14 +408,6 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (error !== null) this.services.log.debug(`${this.peer}: ${error.message}`);
     else if (this.#opened !== null) this.services.log.info(`${this.peer} disconnected`);
     this.#onGone(this);
-  }
-
-  /** More (or, below 0, fewer) bytes are held of what is begun and not finished. Throws when that is too much. */
-  holdBytes(bytes: number): void {
-    this.#unfinishedBytes += bytes;
-    const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
-    if (bytes <= 0 || this.#unfinishedBytes <= max) return;
-    throw new AmqpError(506, `unfinished messages and transactions of all channels are larger than ${max} bytes`);
   }
 
   /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */

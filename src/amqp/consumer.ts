@@ -2,7 +2,7 @@
 // a delivery go into the connection's out-buffer in one piece, copied as they were stored.
 
 import type { AnyQueue, ConsumeRequest, Source } from "../core/any_queue.ts";
-import type { Consumer, ShownConsumer } from "../core/queue.ts";
+import type { Consumer, ShownConsumer } from "../core/consumer.ts";
 import type { ChannelCounters, QueueCounters } from "../core/statistics/counters.ts";
 import { copyBytes, type OutBuffer } from "../lib/out_buffer.ts";
 import type { Message } from "../store/message.ts";

@@ -2,7 +2,7 @@
 // to date for it.
 
 import type { Arguments } from "../core/arguments.ts";
-import type { ShownConsumer } from "../core/queue.ts";
+import type { ShownConsumer } from "../core/consumer.ts";
 import type { ChannelCounters, Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState, LiveChannel, LiveConnection } from "../core/statistics/registry.ts";
 import { addressText } from "../runtime/address.ts";
@@ -43,7 +43,7 @@ export class LiveAmqpConnection implements LiveConnection {
   }
 
   get user(): string {
-    return this.#opened.user.name;
+    return this.#opened.session.user.name;
   }
 
   get vhost(): string {

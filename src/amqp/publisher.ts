@@ -44,6 +44,8 @@ export interface PublisherHost {
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   nowMs(): number;
+  /** Refuses what the user may not publish. Asked once per route that is kept, and per message of one that is not. */
+  authorizePublish(exchange: string, routingKeys: readonly string[]): void;
   /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
   holdBody(bytes: number): void;
   /** Reads and checks rarely used properties, called only when one of RARE_PROPERTIES is set. */
@@ -236,7 +238,7 @@ export class Publisher {
   /** Publishes what waited for its commit; false when a queue refused it. What cannot be routed any more goes nowhere. */
   commit(publication: Publication): boolean {
     try {
-      this.#findQueues(publication.message, publication.copies);
+      this.#findQueues(publication.message, publication.copies, true);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.#queues = [];
@@ -293,7 +295,8 @@ export class Publisher {
     return true;
   }
 
-  #findQueues(message: Message, copies: readonly string[]): void {
+  /** What was published in a transaction was authorized then. */
+  #findQueues(message: Message, copies: readonly string[], isAuthorized = false): void {
     const { route: bytes, routeAt, routeBytes } = message;
     const exchangeEnd = routeAt + 1 + bytes[routeAt]!;
     const exchange = text(bytes, routeAt + 1, exchangeEnd);
@@ -302,6 +305,7 @@ export class Publisher {
     this.#routeBytes = -1;
     this.#replyAddress = exchange === "" && isReplyAddress(routingKey) ? routingKey : null;
     const keys = copies.length === 0 ? [routingKey] : [routingKey, ...copies];
+    if (!isAuthorized) this.#host.authorizePublish(exchange, keys);
     const route = this.#host.vhost.route(exchange, keys, message);
     this.#exchangeCounters = this.#host.vhost.exchange(exchange).counters;
     this.#queues = route.queues;

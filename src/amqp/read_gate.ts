@@ -1,5 +1,5 @@
-// Whether a connection's socket is read. Two things hold reading back, and both must be over for it to go on: the peer
-// does not read what it asked for, or an alarm holds and it wants to publish or declare.
+// Whether a connection's socket is read. Three things hold reading back, and all must be over for it to go on: the peer
+// does not read what it asked for, or an alarm holds and it wants to publish or declare, or its login has to wait.
 
 import type { Conn } from "../runtime/runtime.ts";
 
@@ -8,6 +8,8 @@ export class ReadGate {
   #unread = false;
   /** An alarm holds. */
   #blocked = false;
+  /** A login has to wait. */
+  #held = false;
   readonly #conn: Conn;
 
   constructor(conn: Conn) {
@@ -15,7 +17,7 @@ export class ReadGate {
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked;
+    return !this.#unread && !this.#blocked && !this.#held;
   }
 
   get unread(): boolean {
@@ -23,7 +25,7 @@ export class ReadGate {
   }
 
   set unread(unread: boolean) {
-    this.#change(unread, this.#blocked);
+    this.#change(unread, this.#blocked, this.#held);
   }
 
   get blocked(): boolean {
@@ -31,13 +33,28 @@ export class ReadGate {
   }
 
   set blocked(blocked: boolean) {
-    this.#change(this.#unread, blocked);
+    this.#change(this.#unread, blocked, this.#held);
   }
 
-  #change(unread: boolean, blocked: boolean): void {
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Reads nothing for a while. */
+  hold(delayMs: number, then: () => void): void {
+    this.#change(this.#unread, this.#blocked, true);
+    const timer = setTimeout(() => {
+      this.#change(this.#unread, this.#blocked, false);
+      then();
+    }, delayMs);
+    timer.unref();
+  }
+
+  #change(unread: boolean, blocked: boolean, held: boolean): void {
     const wasOpen = this.open;
     this.#unread = unread;
     this.#blocked = blocked;
+    this.#held = held;
     if (wasOpen && !this.open) this.#conn.pause();
     if (!wasOpen && this.open) this.#conn.resume();
   }

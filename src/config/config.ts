@@ -27,6 +27,8 @@ export interface Config {
   readonly http: HttpConfig;
   /** What Prometheus reads, without a password. */
   readonly metrics: HttpConfig;
+  /** A definitions file to import at start; "" for none. */
+  readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
 }
 
@@ -122,6 +124,7 @@ export function configOf(values: OptionValues): Config {
     statsLogSize: values.statsLogSize,
     http: Object.freeze({ bind: values.httpBind, port: values.httpPort }),
     metrics: Object.freeze({ bind: values.metricsBind, port: values.metricsPort }),
+    loadDefinitions: values.loadDefinitions,
     amqp: Object.freeze({
       bind: values.amqpBind,
       port: values.amqpPort,

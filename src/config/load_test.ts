@@ -36,6 +36,7 @@ test("without any setting every option has its default", () => {
     statsLogSize: 120,
     http: { bind: "127.0.0.1", port: 15_672 },
     metrics: { bind: "127.0.0.1", port: 15_692 },
+    loadDefinitions: "",
     amqp: {
       bind: "127.0.0.1",
       port: 5672,

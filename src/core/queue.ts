@@ -7,6 +7,7 @@ import type { MessageStore } from "../store/message_store.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
+import type { Consumer, Owner } from "./consumer.ts";
 import { ConsumerRota } from "./consumer_rota.ts";
 import type { DeadLetters } from "./dead_letters.ts";
 import type { Deduplication } from "./deduplication.ts";
@@ -16,10 +17,10 @@ import { isExpired } from "./expiration.ts";
 import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
-import type { QueueSettings } from "./queue_settings.ts";
+import type { EffectivePolicy } from "./policies/policy.ts";
+import { QueueSettings } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
 import { QueueCounters } from "./statistics/counters.ts";
-import type { LiveChannel } from "./statistics/registry.ts";
 import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
@@ -36,33 +37,7 @@ const MORE = 1;
 /** Too many dead letters are under way: the queue is woken when it may go on. */
 const HELD = 2;
 
-export interface Consumer {
-  readonly exclusive: boolean;
-  /** Settled by being delivered. */
-  readonly noAck: boolean;
-  /** Who has a higher one is served first, as long as it takes messages. 0 for most. */
-  readonly priority: number;
-  /** What management shows of it; not there where nobody is to be shown. */
-  readonly shown?: ShownConsumer;
-  /** Whether it takes one more message now. When it does again, it calls `queue.wake()`. Hot. */
-  ready(): boolean;
-  /** Takes a message; what it refers to is valid only during the call. Hot. */
-  deliver(message: MessageType): void;
-  /** The queue is gone. */
-  cancelled(): void;
-}
-
-export interface ShownConsumer {
-  readonly tag: string;
-  /** Deliveries it holds. */
-  readonly unsettledCount: number;
-  readonly prefetch: number;
-  readonly args: Arguments;
-  readonly channel: LiveChannel;
-}
-
-/** Identifies a connection, as the owner of exclusive queues. */
-export type Owner = object;
+export type { Consumer, Owner } from "./consumer.ts";
 
 export interface QueueOptions {
   readonly durable: boolean;
@@ -71,6 +46,7 @@ export interface QueueOptions {
   readonly owner: Owner | null;
   readonly args: Arguments;
   readonly settings: QueueSettings;
+  readonly policy: EffectivePolicy | null;
   readonly deduplication: Deduplication | null;
 }
 
@@ -94,7 +70,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly autoDelete: boolean;
   readonly owner: Owner | null;
   readonly args: Arguments;
-  readonly settings: QueueSettings;
+  settings: QueueSettings;
+  policy: EffectivePolicy | null = null;
   readonly store: MessageStore;
   readonly counters: QueueCounters;
   readonly boundFrom = new Set<Binding>();
@@ -107,14 +84,14 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #paused = false;
   #queued = false;
   /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
-  #ruled: boolean;
+  #ruled = false;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
   #unseen = false;
-  readonly #maxLength: number;
-  readonly #maxLengthBytes: number;
-  readonly #counts: DeliveryCounts | null;
-  readonly #lease: Lease | null;
+  #maxLength = Infinity;
+  #maxLengthBytes = Infinity;
+  #counts: DeliveryCounts | null = null;
+  #lease: Lease | null = null;
   readonly #deduplication: Deduplication | null;
   readonly #rota: ConsumerRota<Consumer>;
   readonly #services: QueueServices;
@@ -136,20 +113,44 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     this.#turn = services.turn;
     this.#rota = new ConsumerRota(settings.singleActiveConsumer);
     this.consumers = this.#rota.all;
-    this.#maxLength = settings.maxLength ?? Infinity;
-    this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
     this.#deduplication = options.deduplication;
-    this.#ruled = settings.bounded || this.#deduplication !== null;
-    this.#counts = settings.countsDeliveries ? new DeliveryCounts(store, settings.deliveryLimit) : null;
-    this.#lease = settings.expiresMs === null ? null : new Lease(
-      settings.expiresMs,
-      services.timers,
-      () => this.consumers.length > 0,
-      () => services.expired(this),
-    );
-    if (settings.messageTtlMs !== null || store.recoveredExpiring) this.#expires();
+    this.policy = options.policy;
+    this.#applySettings(store.recoveredExpiring);
     this.#unseen = this.#expiry !== null && store.readyCount > 0;
     if (this.#ruled) this.wake();
+  }
+
+  configure(policy: EffectivePolicy | null): void {
+    const { expiresMs } = this.settings;
+    this.policy = policy;
+    this.settings = QueueSettings.of(this.args, this.name, policy?.definition);
+    if (this.settings.expiresMs !== expiresMs) this.#endLease();
+    this.#applySettings(this.#expiry !== null);
+    // What is beyond a new limit goes now, whoever it is that looks at the queue next.
+    this.wake();
+  }
+
+  #applySettings(hasExpiring: boolean): void {
+    const { settings, store } = this;
+    const services = this.#services;
+    this.#maxLength = settings.maxLength ?? Infinity;
+    this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
+    this.#ruled = settings.bounded || this.#deduplication !== null;
+    if (!settings.countsDeliveries) this.#counts = null;
+    else if (this.#counts === null) this.#counts = new DeliveryCounts(store, settings.deliveryLimit);
+    else this.#counts.limit = settings.deliveryLimit;
+    if (settings.expiresMs !== null) {
+      this.#lease ??= new Lease(settings.expiresMs, services.timers, {
+        inUse: () => this.consumers.length > 0,
+        onEnd: () => services.expired(this),
+      });
+    }
+    if (settings.messageTtlMs !== null || hasExpiring) this.#expires().changeTtl(settings.messageTtlMs);
+  }
+
+  #endLease(): void {
+    this.#lease?.close();
+    this.#lease = null;
   }
 
   /** It and its messages are to survive a restart. */
@@ -429,7 +430,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   end(): Consumer[] {
     this.gone = true;
     this.#expiry?.close();
-    this.#lease?.close();
+    this.#endLease();
     return this.#rota.clear();
   }
 }

@@ -35,7 +35,6 @@ export interface ReadStream {
 
 export class StreamReader implements Servable, Source {
   readonly consumer: Consumer;
-  readonly settings: Source["settings"];
   readonly counters: Source["counters"];
   readonly #stream: ReadStream;
   readonly #cursor: StreamCursor;
@@ -50,10 +49,14 @@ export class StreamReader implements Servable, Source {
   #queued = false;
   #closed = false;
 
+  /** They change with policies. */
+  get settings(): Source["settings"] {
+    return this.#stream.settings;
+  }
+
   constructor(stream: ReadStream, consumer: Consumer, reading: StreamReading) {
     const { store } = stream;
     this.consumer = consumer;
-    this.settings = stream.settings;
     this.counters = stream.counters;
     this.#stream = stream;
     this.#reading = reading;

@@ -10,6 +10,7 @@ import type { Churn } from "./statistics/counters.ts";
 import type { StreamSettings } from "./stream_settings.ts";
 import type { Timers } from "./timers.ts";
 import type { Turn } from "./turn.ts";
+import type { WarmQueues } from "./warm_queues.ts";
 
 export interface VirtualHostServices {
   readonly turn: Turn;
@@ -21,6 +22,8 @@ export interface VirtualHostServices {
   nextQueueId(): number;
   /** Something that an operator must know. */
   report?(text: string): void;
+  /** Which queues hold files, of all virtual hosts together; kept by whoever gives it. Without it each has its own. */
+  readonly warmQueues?: WarmQueues;
   readonly timers: Timers;
   readonly commit: DeadLetterServices["commit"];
   readonly limits: VirtualHostLimits;

@@ -33,7 +33,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 export function buildApi(services: HttpServices): { readonly handler: HttpHandler; readonly router: Router } {
-  const authenticator = new BasicAuthenticator(services.users);
+  const authenticator = new BasicAuthenticator(services.management);
   const router = new Router(authenticator, services.report);
   router.app.use("*", async (context: Context<HttpEnv>, next) => {
     await next();

@@ -1,4 +1,4 @@
-// Arguments as JSON objects, both ways.
+// Arguments as clients send them: JSON objects, bounded.
 
 import { type Arguments, type ArgumentValue, NO_ARGUMENTS } from "../core/arguments.ts";
 import { TABLE_DEPTH_MAX, TABLE_ENTRIES_MAX } from "../limits.ts";
@@ -33,20 +33,6 @@ function valueOf(value: unknown, depth: number): ArgumentValue {
     throw badRequest(`the number ${value} is too large to be exact`);
   }
   return value as string | number | boolean | null;
-}
-
-/** As JSON can hold them: bytes as base64, integers beyond 2^53 as text. */
-export function argumentsJson(args: Arguments): Record<string, unknown> {
-  return Object.fromEntries([...args].map(([name, value]) => [name, valueJson(value)]));
-}
-
-function valueJson(value: ArgumentValue): unknown {
-  if (typeof value === "bigint") return value.toString();
-  if (typeof value === "number" && !Number.isFinite(value)) return null;
-  if (value instanceof Uint8Array) return Buffer.from(value).toString("base64");
-  if (value instanceof Map) return argumentsJson(value as Arguments);
-  if (Array.isArray(value)) return value.map(valueJson);
-  return value;
 }
 
 /** What `tableOf` of wire/ takes. */

@@ -1,9 +1,10 @@
 // Basic authentication: name and password with every request.
 
-import type { User, Users } from "../core/user.ts";
+import type { Management } from "../core/management/management.ts";
+import { NO_PASSWORD } from "../core/identity/password_hash.ts";
+import { User } from "../core/identity/users.ts";
 import type { HttpExchange } from "../runtime/http_server.ts";
-import { hasAccess } from "./access.ts";
-import { accessRefused } from "./problem.ts";
+import { Caller } from "./access.ts";
 import type { Authenticator } from "./router.ts";
 
 /** Attempts, for those who watch over a broker. */
@@ -14,20 +15,21 @@ export interface AuthAttempts {
 
 export class BasicAuthenticator implements Authenticator {
   readonly attempts: AuthAttempts = { attempts: 0, failed: 0 };
-  readonly #users: Users;
+  readonly nobody: Caller;
+  readonly #management: Management;
 
-  constructor(users: Users) {
-    this.#users = users;
+  constructor(management: Management) {
+    this.#management = management;
+    this.nobody = new Caller(new User("", NO_PASSWORD, [], {}), management.realm);
   }
 
-  authenticate({ request, remote }: HttpExchange): User | null {
+  async authenticate({ request, remote }: HttpExchange): Promise<Caller | null> {
     const credentials = credentialsOf(request.headers.get("authorization") ?? "");
     if (credentials === null) return null;
     this.attempts.attempts++;
-    const user = this.#users.authenticate(credentials.name, credentials.password, remote.host);
+    const user = await this.#management.logIn(credentials.name, credentials.password, remote.host);
     if (user === null) this.attempts.failed++;
-    else if (!hasAccess(user, "management")) throw accessRefused("Not management user");
-    return user;
+    return user === null ? null : new Caller(user, this.#management.realm);
   }
 }
 

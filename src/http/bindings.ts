@@ -6,7 +6,10 @@ import { type Arguments, NO_ARGUMENTS } from "../core/arguments.ts";
 import { canonicalText } from "../core/canonical.ts";
 import type { Destination, Exchange } from "../core/exchange.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
-import { argumentsJson, argumentsOf } from "./arguments.ts";
+import type { Session } from "../core/identity/session.ts";
+import { jsonOfArguments } from "../core/json_arguments.ts";
+import type { Caller } from "./access.ts";
+import { argumentsOf } from "./arguments.ts";
 import { onDisk } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
 import { badRequest, notFound, Problem } from "./problem.ts";
@@ -14,7 +17,7 @@ import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, listAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
-import { type InVhost, inVhosts, vhostOf } from "./vhost_items.ts";
+import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Bindings";
 
@@ -32,7 +35,7 @@ export const bindingFields: Fields<InVhost<ShownBinding>, null> = {
   destination: ({ item }) => item.destination.name,
   destination_type: ({ item }) => item.destination.kind,
   routing_key: ({ item }) => item.routingKey,
-  arguments: ({ item }) => argumentsJson(item.args),
+  arguments: ({ item }) => jsonOfArguments(item.args),
   properties_key: ({ item }) => propertiesKey(item.routingKey, item.args),
 };
 
@@ -65,20 +68,24 @@ const bindBody = z.object({ routing_key: z.string().default(""), arguments: argu
 );
 
 export function addBindings(router: Router, services: HttpServices): void {
-  const { vhosts } = services;
   const answer = listAnswer(bindingAnswer);
   const nameOf = ({ item }: InVhost<ShownBinding>) => item.source?.name ?? "";
   const groupOf = ({ vhost }: InVhost<ShownBinding>) => vhost.name;
-  router.add("get", "/api/bindings", { summary: "All bindings", tag: TAG, query: listQuery, answer }, ({ query }) => {
-    const items = inVhosts(vhosts, bindingsOf);
-    return answerList({ items, fields: bindingFields, context: null, nameOf, groupOf }, query);
-  });
+  router.add(
+    "get",
+    "/api/bindings",
+    { summary: "All bindings", tag: TAG, query: listQuery, answer },
+    ({ query, caller }) => {
+      const items = inVhosts(caller.vhosts, bindingsOf);
+      return answerList({ items, fields: bindingFields, context: null, nameOf, groupOf }, query);
+    },
+  );
   router.add(
     "get",
     "/api/bindings/{vhost}",
     { summary: "Bindings of a virtual host", tag: TAG, query: listQuery, answer },
-    ({ params, query }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
+    ({ params, query, caller }) => {
+      const vhost = caller.vhost(params.vhost);
       const items = [...bindingsOf(vhost)].map((item) => ({ vhost, item }));
       return answerList({ items, fields: bindingFields, context: null, nameOf }, query);
     },
@@ -88,11 +95,11 @@ export function addBindings(router: Router, services: HttpServices): void {
 
 /** The bindings between an exchange and a queue (q), or an exchange (e). */
 function addBetween(router: Router, services: HttpServices, letter: Letter): void {
-  const { vhosts } = services;
   const kind = KINDS[letter];
   type Ends = { vhost: string; source: string; destination: string };
-  const ends = (params: Ends) => {
-    const vhost = vhostOf(vhosts, params.vhost);
+  type EndsCall = { readonly params: Ends; readonly caller: Caller };
+  const ends = ({ params, caller }: EndsCall) => {
+    const vhost = caller.vhost(params.vhost);
     const name = kind === "queue" ? params.destination : exchangeName(params.destination);
     const destinations: ReadonlyMap<string, Destination> = kind === "queue" ? vhost.queues : vhost.exchanges;
     const source = vhost.exchanges.get(exchangeName(params.source));
@@ -101,8 +108,8 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
   const missing = (what: string, name: string, vhost: VirtualHost): Problem => {
     return new Problem(404, "not_found", `no ${what} '${name}' in vhost '${vhost.name}'`);
   };
-  const between = (params: Ends): InVhost<ShownBinding>[] => {
-    const { vhost, source, destination } = ends(params);
+  const between = (call: EndsCall): InVhost<ShownBinding>[] => {
+    const { vhost, source, destination } = ends(call);
     if (source === undefined || destination === undefined) return [];
     if (source.name === "") {
       if (destination.kind !== "queue") return [];
@@ -110,8 +117,9 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     }
     return [...destination.boundFrom].filter((binding) => binding.source === source).map((item) => ({ vhost, item }));
   };
-  const find = (params: Ends & { props: string }): InVhost<ShownBinding> => {
-    const found = between(params).find(({ item }) => propertiesKey(item.routingKey, item.args) === params.props);
+  const find = (call: EndsCall & { readonly params: { readonly props: string } }): InVhost<ShownBinding> => {
+    const { props } = call.params;
+    const found = between(call).find(({ item }) => propertiesKey(item.routingKey, item.args) === props);
     if (found === undefined) throw notFound();
     return found;
   };
@@ -121,23 +129,25 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     "get",
     path,
     { summary: `Bindings between ${both}`, tag: TAG, query: listQuery, answer: listAnswer(bindingAnswer) },
-    ({ params, query }) => {
+    (call) => {
       const nameOf = ({ item }: InVhost<ShownBinding>) => item.routingKey;
-      return answerList({ items: between(params), fields: bindingFields, context: null, nameOf }, query);
+      return answerList({ items: between(call), fields: bindingFields, context: null, nameOf }, call.query);
     },
   );
   router.add(
     "post",
     path,
     { summary: `Bind ${both}`, tag: TAG, body: bindBody, statuses: [201] },
-    async ({ params, body }) => {
-      const { vhost, source, destination } = ends(params);
+    async (call) => {
+      const { params, body, caller } = call;
+      const { vhost, source, destination } = ends(call);
       if (source === undefined) throw missing("exchange", params.source, vhost);
       if (destination === undefined) throw missing(kind, params.destination, vhost);
       const args = argumentsOf(body.arguments);
       if (new TextEncoder().encode(body.routing_key).length > 255) {
         throw badRequest("a routing key is at most 255 bytes long");
       }
+      authorizeBinding(caller.session(vhost), source, destination, body.routing_key);
       if (vhost.bind(source.name, destination, body.routing_key, args)) await onDisk(services);
       const key = propertiesKey(body.routing_key, args);
       const location = `${encodeURIComponent(params.destination)}/${encodeURIComponent(key)}`;
@@ -148,18 +158,29 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     "get",
     `${path}/{props}`,
     { summary: `One binding between ${both}`, tag: TAG, answer: bindingAnswer },
-    ({ params }) => shape(find(params), bindingFields, null),
+    (call) => shape(find(call), bindingFields, null),
   );
   router.add(
     "delete",
     `${path}/{props}`,
     { summary: `Unbind ${both}`, tag: TAG },
-    async ({ params }) => {
-      const { vhost, item } = find(params);
+    async (call) => {
+      const { vhost, item } = find(call);
+      if (item.source !== null) {
+        authorizeBinding(call.caller.session(vhost), item.source, item.destination, item.routingKey);
+      }
       const durable = vhost.unbind(item.source?.name ?? "", item.destination, item.routingKey, item.args);
       if (durable) await onDisk(services);
     },
   );
+}
+
+/** As over AMQP: whoever binds writes to the destination, and reads from the source what has such a routing key. */
+function authorizeBinding(session: Session, source: Exchange, destination: Destination, routingKey: string): void {
+  session.authorize("write", destination.kind, destination.name);
+  if (source.name === "") return;
+  session.authorize("read", "exchange", source.name);
+  session.authorizeTopic("read", source, routingKey);
 }
 
 /** As RabbitMQ's tools name the exchange without a name. */

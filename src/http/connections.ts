@@ -1,16 +1,17 @@
 // Connections and their channels: lists, one, and the end of a connection.
 
 import type { LiveChannel, LiveConnection, Registry } from "../core/statistics/registry.ts";
-import { argumentsJson } from "./arguments.ts";
+import { jsonOfArguments } from "../core/json_arguments.ts";
+import type { Caller } from "./access.ts";
 import { channelDetails, consumerFields, consumersOf } from "./consumers.ts";
 import { answerList, listQuery } from "./list.ts";
-import { notFound } from "./problem.ts";
+import { accessRefused, notFound } from "./problem.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { channelAnswer, connectionAnswer, listAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
-import { inVhosts, vhostOf } from "./vhost_items.ts";
+import { inVhosts } from "./vhost_items.ts";
 
 const TAG = "Connections";
 const CHANNELS_TAG = "Channels";
@@ -49,7 +50,7 @@ const connectionFields: Fields<LiveConnection, LiveContext> = {
   peer_cert_subject: () => null,
   peer_cert_validity: () => null,
   auth_mechanism: (connection) => connection.authMechanism,
-  client_properties: (connection) => argumentsJson(connection.clientProperties),
+  client_properties: (connection) => jsonOfArguments(connection.clientProperties),
   connected_at: (connection) => connection.connectedAtMs,
   timeout: (connection) => connection.timeout,
   frame_max: (connection) => connection.frameMax,
@@ -97,7 +98,7 @@ const channelFields: Fields<LiveChannel, LiveContext> = {
 };
 
 export function addConnections(router: Router, services: HttpServices): void {
-  const { vhosts, statistics, product: { node } } = services;
+  const { statistics, product: { node } } = services;
   const { registry, sampler } = statistics;
   const query = listQuery.extend(ratesQuery.shape);
   const contextOf = (query: Partial<Record<string, unknown>>): LiveContext => {
@@ -115,70 +116,80 @@ export function addConnections(router: Router, services: HttpServices): void {
     "get",
     "/api/connections",
     { summary: "All connections", tag: TAG, query, answer: connectionsAnswer },
-    ({ query }) => listConnections(registry.connections(), query),
+    ({ query, caller }) => listConnections(seen(caller, registry), query),
   );
   router.add(
     "get",
     "/api/vhosts/{vhost}/connections",
     { summary: "Connections of a virtual host", tag: TAG, query, answer: connectionsAnswer },
-    ({ params, query }) => listConnections(ofVhost(registry, vhostOf(vhosts, params.vhost).name), query),
+    ({ params, query, caller }) => {
+      const { name } = caller.vhost(params.vhost);
+      return listConnections(seen(caller, registry).filter(({ vhost }) => vhost === name), query);
+    },
   );
   router.add(
     "get",
     "/api/connections/username/{user}",
     { summary: "Connections of a user", tag: TAG, query, answer: connectionsAnswer },
-    ({ params, query }) => listConnections(ofUser(registry, params.user), query),
+    ({ params, query, caller }) => {
+      return listConnections(seen(caller, registry).filter(({ user }) => user === params.user), query);
+    },
   );
   router.add(
     "delete",
     "/api/connections/username/{user}",
     { summary: "Close all connections of a user", tag: TAG, access: "administrator" },
     ({ params, headers }) => {
-      for (const connection of [...ofUser(registry, params.user)]) connection.close(reasonOf(headers));
+      const theirs = [...registry.connections()].filter(({ user }) => user === params.user);
+      for (const connection of theirs) connection.close(reasonOf(headers));
     },
   );
   router.add(
     "get",
     "/api/connections/{name}",
     { summary: "One connection", tag: TAG, query: ratesQuery, answer: connectionAnswer },
-    ({ params, query }) => shape(connectionOf(registry, params.name), connectionFields, contextOf(query)),
+    (call) => shape(connectionOf(registry, call), connectionFields, contextOf(call.query)),
   );
   router.add(
     "delete",
     "/api/connections/{name}",
     { summary: "Close a connection; the header X-Reason tells its client why", tag: TAG },
-    ({ params, headers }) => connectionOf(registry, params.name).close(reasonOf(headers)),
+    (call) => {
+      const connection = connectionOf(registry, call);
+      if (connection.user !== call.caller.name) call.caller.expect("administrator");
+      connection.close(reasonOf(call.headers));
+    },
   );
   router.add(
     "get",
     "/api/connections/{name}/channels",
     { summary: "Channels of a connection", tag: TAG, query, answer: channelsAnswer },
-    ({ params, query }) => listChannels(connectionOf(registry, params.name).channels, query),
+    (call) => listChannels(connectionOf(registry, call).channels, call.query),
   );
   router.add(
     "get",
     "/api/channels",
     { summary: "All channels", tag: CHANNELS_TAG, query, answer: channelsAnswer },
-    ({ query }) => listChannels(registry.channels(), query),
+    ({ query, caller }) => listChannels(channelsOf(seen(caller, registry)), query),
   );
   router.add(
     "get",
     "/api/vhosts/{vhost}/channels",
     { summary: "Channels of a virtual host", tag: CHANNELS_TAG, query, answer: channelsAnswer },
-    ({ params, query }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
-      const items = [...ofVhost(registry, vhost.name)].flatMap(({ channels }) => [...channels]);
-      return listChannels(items, query);
+    ({ params, query, caller }) => {
+      const { name } = caller.vhost(params.vhost);
+      return listChannels(channelsOf(seen(caller, registry).filter(({ vhost }) => vhost === name)), query);
     },
   );
   router.add(
     "get",
     "/api/channels/{name}",
     { summary: "One channel", tag: CHANNELS_TAG, query: ratesQuery, answer: channelAnswer },
-    ({ params, query }) => {
+    ({ params, query, caller }) => {
       const channel = registry.channel(params.name);
       if (channel === null) throw notFound();
-      const consumers = [...consumersOf(inVhosts(vhosts, ({ queues }) => queues.values()))]
+      if (!caller.seesUser(channel.connection.user)) throw accessRefused();
+      const consumers = [...consumersOf(inVhosts(caller.vhosts, ({ queues }) => queues.values()))]
         .filter(({ item }) => item.consumer.shown?.channel.name === channel.name);
       return {
         ...shape(channel, channelFields, contextOf(query)),
@@ -193,18 +204,23 @@ export function addConnections(router: Router, services: HttpServices): void {
   );
 }
 
-function connectionOf(registry: Registry, name: string): LiveConnection {
-  const connection = registry.connection(name);
+function connectionOf(
+  registry: Registry,
+  { params, caller }: { readonly params: { readonly name: string }; readonly caller: Caller },
+): LiveConnection {
+  const connection = registry.connection(params.name);
   if (connection === null) throw notFound();
+  if (!caller.seesUser(connection.user)) throw accessRefused();
   return connection;
 }
 
-function* ofVhost(registry: Registry, vhost: string): IterableIterator<LiveConnection> {
-  for (const connection of registry.connections()) if (connection.vhost === vhost) yield connection;
+/** Those that a caller may look at: its own, or all. */
+function seen(caller: Caller, registry: Registry): LiveConnection[] {
+  return [...registry.connections()].filter(({ user }) => caller.seesUser(user));
 }
 
-function* ofUser(registry: Registry, user: string): IterableIterator<LiveConnection> {
-  for (const connection of registry.connections()) if (connection.user === user) yield connection;
+function channelsOf(connections: readonly LiveConnection[]): LiveChannel[] {
+  return connections.flatMap(({ channels }) => [...channels]);
 }
 
 /** AMQP's errors name their code themselves. */

@@ -1,17 +1,17 @@
 // Consumers, which are their queues'.
 
 import type { AnyQueue } from "../core/any_queue.ts";
-import type { Consumer } from "../core/queue.ts";
+import type { Consumer } from "../core/consumer.ts";
 import { Queue } from "../core/queue.ts";
 import type { LiveChannel } from "../core/statistics/registry.ts";
 import { CONSUMER_TIMEOUT_MS } from "../limits.ts";
-import { argumentsJson } from "./arguments.ts";
+import { jsonOfArguments } from "../core/json_arguments.ts";
 import { answerList, listQuery } from "./list.ts";
 import type { Router } from "./router.ts";
 import { consumerAnswer, listAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import type { Fields } from "./shape.ts";
-import { type InVhost, inVhosts, vhostOf } from "./vhost_items.ts";
+import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Consumers";
 
@@ -30,7 +30,7 @@ export const consumerFields: Fields<Item, { readonly node: string }> = {
   exclusive: ({ item: { consumer } }) => consumer.exclusive,
   prefetch_count: ({ item: { consumer } }) => consumer.shown?.prefetch ?? 0,
   consumer_timeout: ({ item: { queue } }) => queue.settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS,
-  arguments: ({ item: { consumer } }) => consumer.shown === undefined ? {} : argumentsJson(consumer.shown.args),
+  arguments: ({ item: { consumer } }) => consumer.shown === undefined ? {} : jsonOfArguments(consumer.shown.args),
   queue: ({ vhost, item: { queue } }) => ({ name: queue.name, vhost: vhost.name }),
   channel_details: ({ item: { consumer } }, { node }) => {
     return consumer.shown === undefined ? {} : channelDetails(consumer.shown.channel, node);
@@ -60,20 +60,25 @@ function isActive({ queue, consumer }: QueueConsumer): boolean {
   return !(queue instanceof Queue) || !queue.settings.singleActiveConsumer || queue.activeConsumer === consumer;
 }
 
-export function addConsumers(router: Router, { vhosts, product: { node } }: HttpServices): void {
+export function addConsumers(router: Router, { product: { node } }: HttpServices): void {
   const answer = listAnswer(consumerAnswer);
   const nameOf = ({ item }: Item) => item.consumer.shown?.tag ?? "";
-  router.add("get", "/api/consumers", { summary: "All consumers", tag: TAG, query: listQuery, answer }, ({ query }) => {
-    const items = consumersOf(inVhosts(vhosts, ({ queues }) => queues.values()));
-    const groupOf = ({ vhost }: Item) => vhost.name;
-    return answerList({ items, fields: consumerFields, context: { node }, nameOf, groupOf }, query);
-  });
+  router.add(
+    "get",
+    "/api/consumers",
+    { summary: "All consumers", tag: TAG, query: listQuery, answer },
+    ({ query, caller }) => {
+      const items = consumersOf(inVhosts(caller.vhosts, ({ queues }) => queues.values()));
+      const groupOf = ({ vhost }: Item) => vhost.name;
+      return answerList({ items, fields: consumerFields, context: { node }, nameOf, groupOf }, query);
+    },
+  );
   router.add(
     "get",
     "/api/consumers/{vhost}",
     { summary: "Consumers of a virtual host", tag: TAG, query: listQuery, answer },
-    ({ params, query }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
+    ({ params, query, caller }) => {
+      const vhost = caller.vhost(params.vhost);
       const items = consumersOf([...vhost.queues.values()].map((item) => ({ vhost, item })));
       return answerList({ items, fields: consumerFields, context: { node }, nameOf }, query);
     },

@@ -2,6 +2,7 @@
 
 import { z } from "@hono/zod-openapi";
 import type { MessageGetter } from "../core/any_queue.ts";
+import type { Session } from "../core/identity/session.ts";
 import { routeTexts } from "../core/message_route.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
@@ -15,7 +16,6 @@ import { onDisk } from "./durable.ts";
 import { badRequest, notFound, Problem } from "./problem.ts";
 import type { Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
-import { vhostOf } from "./vhost_items.ts";
 
 const TAG = "Messages";
 /** Messages of one answer. */
@@ -58,6 +58,7 @@ const publishBody = z.object({
 
 /** As with RabbitMQ: what fits a u32. */
 const EXPIRATION_MS_MAX = 0xffffffff;
+const ALIVENESS_QUEUE = "aliveness-test";
 const ACK_MODES = ["ack_requeue_true", "ack_requeue_false", "reject_requeue_true", "reject_requeue_false"] as const;
 const getBody = z.object({
   count: z.union([z.int(), z.string().regex(/^\d{1,6}$/).transform(Number)]).refine((count) => count >= 0, "0 or more"),
@@ -78,7 +79,7 @@ const messageAnswer = z.object({
 }).openapi("Message");
 
 export function addMessages(router: Router, services: HttpServices): void {
-  const { vhosts, messageBytesMax } = services;
+  const { messageBytesMax } = services;
   router.add(
     "post",
     "/api/exchanges/{vhost}/{name}/publish",
@@ -90,8 +91,9 @@ export function addMessages(router: Router, services: HttpServices): void {
       bodyBytesMax: Math.ceil(messageBytesMax * 1.4) + 1024 * 1024,
       answer: z.object({ routed: z.boolean() }),
     },
-    async ({ params, body, user }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
+    async ({ params, body, caller }) => {
+      const { user } = caller;
+      const vhost = caller.vhost(params.vhost);
       const exchange = exchangeName(params.name);
       if (!vhost.exchanges.has(exchange)) {
         throw badRequest(`404 NOT_FOUND - no exchange '${exchange}' in vhost '${vhost.name}'`);
@@ -100,6 +102,7 @@ export function addMessages(router: Router, services: HttpServices): void {
       if (properties.userId !== undefined && properties.userId !== user.name && !user.tags.has("impersonator")) {
         throw badRequest(`user_id property set to '${properties.userId}' but authenticated user was '${user.name}'`);
       }
+      authorizePublish(caller.session(vhost), exchange, [body.routing_key, ...copiesOf(properties)]);
       const payload = payloadOf(body.payload, body.payload_encoding);
       if (payload.length > messageBytesMax) {
         throw badRequest(`message size ${payload.length} is larger than configured max size ${messageBytesMax}`);
@@ -116,10 +119,11 @@ export function addMessages(router: Router, services: HttpServices): void {
       body: getBody,
       answer: z.array(messageAnswer),
     },
-    ({ params, body }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
+    ({ params, body, caller }) => {
+      const vhost = caller.vhost(params.vhost);
       const queue = vhost.queues.get(params.name);
       if (queue === undefined) throw notFound();
+      caller.authorize(vhost, "read", "queue", queue.name);
       if (queue.owner !== null) {
         throw badRequest(`cannot obtain exclusive access to locked ${vhost.queueText(queue.name)}`);
       }
@@ -168,12 +172,19 @@ export function addMessages(router: Router, services: HttpServices): void {
       tag: "Health",
       answer: z.object({ status: z.string() }),
     },
-    ({ params }) => aliveness(services, vhostOf(vhosts, params.vhost)),
+    ({ params, caller }) => {
+      const vhost = caller.vhost(params.vhost);
+      const session = caller.session(vhost);
+      session.authorize("configure", "queue", ALIVENESS_QUEUE);
+      session.authorize("read", "queue", ALIVENESS_QUEUE);
+      authorizePublish(session, "", [ALIVENESS_QUEUE]);
+      return aliveness(services, vhost);
+    },
   );
 }
 
 async function aliveness(services: HttpServices, vhost: VirtualHost): Promise<object> {
-  const name = "aliveness-test";
+  const name = ALIVENESS_QUEUE;
   const declaration = { durable: false, autoDelete: false, exclusive: false, args: new Map() };
   if (!vhost.queues.has(name)) vhost.declareQueue(name, declaration, {});
   await publish(services, vhost, "", name, {}, new TextEncoder().encode("test_message"));
@@ -199,6 +210,13 @@ function settlement(getter: MessageGetter, message: Message, mode: typeof ACK_MO
     case "reject_requeue_false":
       return () => getter.reject(position, recordBytes, bodyBytes);
   }
+}
+
+function authorizePublish(session: Session, exchange: string, routingKeys: readonly string[]): void {
+  session.authorize("write", "exchange", exchange);
+  const target = session.vhost.exchanges.get(exchange);
+  if (target === undefined) return;
+  for (const routingKey of routingKeys) session.authorizeTopic("write", target, routingKey);
 }
 
 /** Publishes as a channel would; resolves when it is where it is to be, with whether any queue took it. */

@@ -76,7 +76,10 @@ export function* nodeFamilies(services: HttpServices, prefix: string): IterableI
   yield* globalFamilies(services, prefix);
 }
 
-function* totalFamilies({ vhosts, statistics: { registry } }: HttpServices, prefix: string): IterableIterator<Family> {
+function* totalFamilies(
+  { realm: { vhosts }, statistics: { registry } }: HttpServices,
+  prefix: string,
+): IterableIterator<Family> {
   let queues = 0;
   let consumers = 0;
   let channels = 0;
@@ -148,7 +151,7 @@ function* globalFamilies({ statistics }: HttpServices, prefix: string): Iterable
 
 /** What no other broker has. */
 export function* ownFamilies(services: HttpServices): IterableIterator<Family> {
-  const { observations, vhosts } = services;
+  const { observations, realm: { vhosts } } = services;
   const seconds = (name: string, help: string, histogram: typeof observations.syncs): Family => {
     const counts = histogram.cumulative();
     const buckets: Sample[] = histogram.bounds.map((bound, index) => {

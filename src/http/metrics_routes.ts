@@ -84,7 +84,7 @@ interface Group {
 }
 
 function groups(services: HttpServices, only: ReadonlySet<string> | null): Group[] {
-  const { vhosts, statistics: { registry } } = services;
+  const { realm: { vhosts }, statistics: { registry } } = services;
   const isWanted = (vhost: string) => only === null || only.has(vhost);
   const queues: Source<{ vhost: string; queue: AnyQueue }> = {
     items: function* () {
@@ -149,7 +149,7 @@ function* summed({ metrics, source }: Group): IterableIterator<Family> {
   }
 }
 
-function vhostStatus({ vhosts }: HttpServices, only: ReadonlySet<string> | null): Family {
+function vhostStatus({ realm: { vhosts } }: HttpServices, only: ReadonlySet<string> | null): Family {
   const samples = [...vhosts.keys()].filter((name) => only === null || only.has(name));
   return {
     name: `${CLUSTER}vhost_status`,
@@ -159,7 +159,7 @@ function vhostStatus({ vhosts }: HttpServices, only: ReadonlySet<string> | null)
   };
 }
 
-function exchangeNames({ vhosts }: HttpServices, only: ReadonlySet<string> | null): Family {
+function exchangeNames({ realm: { vhosts } }: HttpServices, only: ReadonlySet<string> | null): Family {
   const samples = function* (): IterableIterator<Sample> {
     for (const vhost of vhosts.values()) {
       if (only !== null && !only.has(vhost.name)) continue;
@@ -172,7 +172,7 @@ function exchangeNames({ vhosts }: HttpServices, only: ReadonlySet<string> | nul
   return { name: `${CLUSTER}exchange_name`, type: "gauge", help, samples: samples() };
 }
 
-function exchangeBindings({ vhosts }: HttpServices, only: ReadonlySet<string> | null): Family {
+function exchangeBindings({ realm: { vhosts } }: HttpServices, only: ReadonlySet<string> | null): Family {
   const samples = function* (): IterableIterator<Sample> {
     for (const vhost of vhosts.values()) {
       if (only !== null && !only.has(vhost.name)) continue;

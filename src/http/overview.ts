@@ -1,6 +1,8 @@
 // The broker as a whole: overview, its one node, who asks.
 
 import { EXCHANGE_TYPES } from "../core/exchanges/create.ts";
+import { RABBITMQ_VERSION } from "../version.ts";
+import type { Caller } from "./access.ts";
 import type { HttpServices } from "./services.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import { notFound } from "./problem.ts";
@@ -12,7 +14,7 @@ import { type Fields, shape } from "./shape.ts";
 
 const TAG = "Broker";
 /** The release of RabbitMQ whose API this is: clients choose what they ask for by it. */
-export const API_VERSION = "4.0.0";
+export const API_VERSION = RABBITMQ_VERSION;
 const MECHANISMS = ["PLAIN", "AMQPLAIN"];
 const CHURN = [
   "connection_created",
@@ -33,7 +35,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     "get",
     "/api/overview",
     { summary: "The broker as a whole", tag: TAG, query: ratesQuery, answer: overviewAnswer },
-    ({ query }) => overview(services, new Rates(statistics.sampler, query)),
+    ({ query, caller }) => overview(services, caller, new Rates(statistics.sampler, query)),
   );
   router.add(
     "get",
@@ -43,7 +45,7 @@ export function addOverview(router: Router, services: HttpServices): void {
       tag: TAG,
       answer: z.object({ name: z.string(), tags: z.array(z.string()), is_internal_user: z.boolean() }),
     },
-    ({ user }) => ({ name: user.name, tags: [...user.tags], is_internal_user: true }),
+    ({ caller: { user } }) => ({ name: user.name, tags: [...user.tags], is_internal_user: true }),
   );
   router.add(
     "get",
@@ -92,21 +94,37 @@ export function addOverview(router: Router, services: HttpServices): void {
   );
 }
 
-function overview(services: HttpServices, rates: Rates): object {
-  const { product, statistics, vhosts, listeners } = services;
+/** Who does not watch over the broker is told of the virtual hosts that it may enter, and its own connections. */
+function overview(services: HttpServices, caller: Caller, rates: Rates): object {
+  const { product, statistics, listeners } = services;
   const { registry } = statistics;
-  const overall = statistics.overall;
+  const watches = caller.has("monitoring");
+  const { counters, lengths } = watches ? statistics.overall : statistics.sumOf(caller.vhosts.map(({ name }) => name));
   let queues = 0;
   let exchanges = 0;
   let consumers = 0;
   let channels = 0;
-  for (const vhost of vhosts.values()) {
+  for (const vhost of caller.vhosts) {
     queues += vhost.queues.size;
     exchanges += vhost.exchanges.size;
     for (const queue of vhost.queues.values()) consumers += queue.consumers.length;
   }
-  for (const connection of registry.connections()) channels += connection.channelCount;
+  const connections = [...registry.connections()].filter(({ user }) => caller.seesUser(user));
+  for (const { channelCount } of connections) channels += channelCount;
+  const ofWatchers = {
+    churn_rates: rates.all(registry.churn, CHURN, rates.messages),
+    listeners: listeners().map(({ protocol, host, port }) => ({
+      node: product.node,
+      protocol: PROTOCOLS[protocol] ?? protocol,
+      ip_address: host,
+      port,
+      socket_opts: { backlog: 511, nodelay: true, send_timeout: 0, send_timeout_close: true },
+    })),
+    contexts: contexts(services),
+    statistics_db_event_queue: 0,
+  };
   return {
+    ...(watches ? ofWatchers : {}),
     management_version: API_VERSION,
     rabbitmq_version: API_VERSION,
     product_name: productName(product.name),
@@ -118,19 +136,9 @@ function overview(services: HttpServices, rates: Rates): object {
     rates_mode: "basic",
     sample_retention_policies: retention(services),
     exchange_types: exchangeTypes(),
-    message_stats: rates.messageStats(overall.counters) ?? {},
-    queue_totals: rates.lengthsOf(overall.lengths),
-    churn_rates: rates.all(registry.churn, CHURN, rates.messages),
-    object_totals: { channels, connections: registry.connectionCount, consumers, exchanges, queues },
-    statistics_db_event_queue: 0,
-    listeners: listeners().map(({ protocol, host, port }) => ({
-      node: product.node,
-      protocol: PROTOCOLS[protocol] ?? protocol,
-      ip_address: host,
-      port,
-      socket_opts: { backlog: 511, nodelay: true, send_timeout: 0, send_timeout_close: true },
-    })),
-    contexts: contexts(services),
+    message_stats: rates.messageStats(counters) ?? {},
+    queue_totals: rates.lengthsOf(lengths),
+    object_totals: { channels, connections: connections.length, consumers, exchanges, queues },
     default_queue_type: "classic",
     disable_stats: false,
     enable_queue_totals: true,

@@ -6,7 +6,11 @@ import { Queue } from "../core/queue.ts";
 import { Stream } from "../core/stream.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { CONSUMER_TIMEOUT_MS } from "../limits.ts";
-import { argumentsJson, argumentsOf } from "./arguments.ts";
+import { jsonOfArguments } from "../core/json_arguments.ts";
+import { effectivePolicyShape } from "../core/management/shapes.ts";
+import type { Caller } from "./access.ts";
+import { argumentsOf } from "./arguments.ts";
+import { authorizeDeclare } from "./declare.ts";
 import { bindingFields } from "./bindings.ts";
 import { consumerFields, consumersOf } from "./consumers.ts";
 import { declared } from "./durable.ts";
@@ -17,7 +21,7 @@ import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
-import { type InVhost, inVhosts, vhostOf } from "./vhost_items.ts";
+import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Queues";
 
@@ -32,16 +36,16 @@ type Item = InVhost<AnyQueue>;
 export const queueFields: Fields<Item, QueueContext> = {
   name: ({ item }) => item.name,
   vhost: ({ vhost }) => vhost.name,
-  arguments: ({ item }) => argumentsJson(item.args),
+  arguments: ({ item }) => jsonOfArguments(item.args),
   auto_delete: ({ item }) => item.autoDelete,
   durable: ({ item }) => item.durable,
   exclusive: ({ item }) => item.owner !== null,
   type: ({ item }) => item.settings.type,
   node: (_, { node }) => node,
   state: ({ item }) => stateOf(item),
-  policy: () => null,
-  operator_policy: () => null,
-  effective_policy_definition: () => ({}),
+  policy: ({ item }) => effectivePolicyShape(item.policy).policy,
+  operator_policy: ({ item }) => effectivePolicyShape(item.policy).operator_policy,
+  effective_policy_definition: ({ item }) => effectivePolicyShape(item.policy).effective_policy_definition,
   consumers: ({ item }) => item.consumers.length,
   consumer_capacity: ({ item }) => capacityOf(item),
   consumer_utilisation: ({ item }) => capacityOf(item),
@@ -97,6 +101,12 @@ const oneQueueFields: Fields<Item, QueueContext> = {
   incoming: () => [],
 };
 
+interface QueueCall {
+  readonly params: { readonly vhost: string; readonly name: string };
+  readonly caller: Caller;
+}
+type FindQueue = (call: QueueCall) => Item;
+
 const declareBody = z.object({
   durable: switchSchema.default(false),
   auto_delete: switchSchema.default(false),
@@ -108,12 +118,12 @@ const declareBody = z.object({
 const NOBODY = {};
 
 export function addQueues(router: Router, services: HttpServices): void {
-  const { vhosts, statistics, product } = services;
+  const { statistics, product } = services;
   const contextOf = (query: Partial<z.output<typeof ratesQuery>>): QueueContext => {
     return { node: product.node, rates: new Rates(statistics.sampler, query) };
   };
-  const find = (params: { vhost: string; name: string }): Item => {
-    const vhost = vhostOf(vhosts, params.vhost);
+  const find: FindQueue = ({ params, caller }) => {
+    const vhost = caller.vhost(params.vhost);
     const queue = vhost.queues.get(params.name);
     if (queue === undefined) throw notFound();
     return { vhost, item: queue };
@@ -126,9 +136,9 @@ export function addQueues(router: Router, services: HttpServices): void {
       "All queues, all fields",
     ]] as const
   ) {
-    router.add("get", path, { summary, tag: TAG, query, answer }, ({ query }) => {
+    router.add("get", path, { summary, tag: TAG, query, answer }, ({ query, caller }) => {
       return answerList({
-        items: inVhosts(vhosts, ({ queues }) => queues.values()),
+        items: inVhosts(caller.vhosts, ({ queues }) => queues.values()),
         fields: path === "/api/queues" ? queueFields : oneQueueFields,
         context: contextOf(query),
         nameOf: ({ item }) => item.name,
@@ -137,7 +147,7 @@ export function addQueues(router: Router, services: HttpServices): void {
     });
   }
   router.add("get", "/api/queues/{vhost}", { summary: "Queues of a virtual host", tag: TAG, query, answer }, (call) => {
-    const vhost = vhostOf(vhosts, call.params.vhost);
+    const vhost = call.caller.vhost(call.params.vhost);
     const items = [...vhost.queues.values()].map((item) => ({ vhost, item }));
     return answerList({
       items,
@@ -150,21 +160,23 @@ export function addQueues(router: Router, services: HttpServices): void {
     "get",
     "/api/queues/{vhost}/{name}",
     { summary: "One queue", tag: TAG, query: ratesQuery, answer: queueAnswer },
-    ({ params, query }) => shape(find(params), oneQueueFields, contextOf(query)),
+    (call) => shape(find(call), oneQueueFields, contextOf(call.query)),
   );
   router.add(
     "put",
     "/api/queues/{vhost}/{name}",
     { summary: "Declare a queue", tag: TAG, body: declareBody, statuses: [201, 204] },
-    ({ params, body }) => {
-      const vhost = vhostOf(vhosts, params.vhost);
+    ({ params, body, caller }) => {
+      const vhost = caller.vhost(params.vhost);
       const before = vhost.queues.has(params.name);
       checkName(params.name);
+      const args = argumentsOf(body.arguments);
+      authorizeDeclare(caller.session(vhost), "queue", params.name, before, args.get("x-dead-letter-exchange"));
       const declaration = {
         durable: body.durable,
         autoDelete: body.auto_delete,
         exclusive: false,
-        args: argumentsOf(body.arguments),
+        args,
       };
       const { durable } = vhost.declareQueue(params.name, declaration, NOBODY);
       return declared(services, before, durable);
@@ -175,8 +187,10 @@ export function addQueues(router: Router, services: HttpServices): void {
     "delete",
     "/api/queues/{vhost}/{name}",
     { summary: "Delete a queue", tag: TAG, query: deleteQuery },
-    async ({ params, query }) => {
-      const { vhost, item } = find(params);
+    async (call) => {
+      const { vhost, item } = find(call);
+      const { query, caller } = call;
+      caller.authorize(vhost, "configure", "queue", item.name);
       const conditions = { ifUnused: query["if-unused"], ifEmpty: query["if-empty"] };
       refuseOwned(vhost, item);
       const { durable } = vhost.deleteQueue(item, conditions);
@@ -187,8 +201,9 @@ export function addQueues(router: Router, services: HttpServices): void {
     "delete",
     "/api/queues/{vhost}/{name}/contents",
     { summary: "Purge a queue", tag: TAG },
-    ({ params }) => {
-      const { vhost, item } = find(params);
+    (call) => {
+      const { vhost, item } = find(call);
+      call.caller.authorize(vhost, "read", "queue", item.name);
       refuseOwned(vhost, item);
       item.purge();
       services.turn.schedule();
@@ -198,15 +213,15 @@ export function addQueues(router: Router, services: HttpServices): void {
     "get",
     "/api/queues/{vhost}/{name}/bindings",
     { summary: "Bindings that lead to a queue", tag: TAG, query: listQuery, answer: listAnswer(bindingAnswer) },
-    ({ params, query }) => {
-      const { vhost, item } = find(params);
+    (call) => {
+      const { vhost, item } = find(call);
       const byDefault = { source: null, destination: item, routingKey: item.name, args: new Map() };
       return answerList({
         items: [byDefault, ...item.boundFrom].map((binding) => ({ vhost, item: binding })),
         fields: bindingFields,
         context: null,
         nameOf: ({ item }) => item.source?.name ?? "",
-      }, query);
+      }, call.query);
     },
   );
   addSwitches(router, services, find);
@@ -215,14 +230,16 @@ export function addQueues(router: Router, services: HttpServices): void {
 function addSwitches(
   router: Router,
   services: HttpServices,
-  find: (params: { vhost: string; name: string }) => Item,
+  find: FindQueue,
 ): void {
   const acts = {
     pause: [(queue: Queue) => queue.pause(), "Hold a queue's messages back"],
     resume: [(queue: Queue) => queue.resume(), "Let a paused queue go on"],
     restart: [restart, "Close a queue's files and open them anew, and let it go on"],
   } as const;
-  const act = (item: AnyQueue, verb: keyof typeof acts): void => {
+  const act = (call: QueueCall, verb: keyof typeof acts): void => {
+    const { vhost, item } = find(call);
+    call.caller.authorize(vhost, "configure", "queue", item.name);
     if (!(item instanceof Queue)) throw badRequest(`a queue of type ${item.settings.type} cannot be told to ${verb}`);
     acts[verb][0](item);
     services.turn.schedule();
@@ -232,7 +249,7 @@ function addSwitches(
       "put",
       `/api/queues/{vhost}/{name}/${verb}`,
       { summary: acts[verb][1], tag: TAG },
-      ({ params }) => act(find(params).item, verb),
+      (call) => act(call, verb),
     );
   }
   const body = z.object({ action: z.string().default("") }).openapi("QueueAction");
@@ -240,12 +257,13 @@ function addSwitches(
     "post",
     "/api/queues/{vhost}/{name}/actions",
     { summary: "Act on a queue: pause, resume, restart; sync and cancel_sync are done already", tag: TAG, body },
-    ({ params, body: { action } }) => {
-      const { item } = find(params);
+    (call) => {
+      const { action } = call.body;
+      find(call);
       // Of mirrored queues: there is nothing that could be behind.
       if (action === "sync" || action === "cancel_sync") return;
       if (!Object.hasOwn(acts, action)) throw badRequest(`unknown action '${action}'`);
-      act(item, action as keyof typeof acts);
+      act(call, action as keyof typeof acts);
     },
   );
 }

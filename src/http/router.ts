@@ -3,10 +3,9 @@
 
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import type { User } from "../core/user.ts";
 import { HTTP_BODY_BYTES_MAX } from "../limits.ts";
 import type { HttpExchange } from "../runtime/http_server.ts";
-import { type Access, checkAccess } from "./access.ts";
+import type { Access, Caller } from "./access.ts";
 import { json, noContent } from "./json.ts";
 import { accessRefused, badRequest, notFound, type Problem, problemOf } from "./problem.ts";
 
@@ -38,7 +37,7 @@ export interface Call<Name extends string, Query, Body> {
   readonly params: Readonly<Record<Name, string>>;
   readonly query: Query;
   readonly body: Body;
-  readonly user: User;
+  readonly caller: Caller;
   readonly headers: Headers;
   readonly exchange: HttpExchange;
 }
@@ -48,8 +47,10 @@ export type Handler<Name extends string, Query, Body> = (
 ) => unknown | Promise<unknown>;
 
 export interface Authenticator {
-  /** The user that a request comes from; null when it does not say so or is not right. */
-  authenticate(exchange: HttpExchange): User | null | Promise<User | null>;
+  /** Who asks without a password where none is needed. */
+  readonly nobody: Caller;
+  /** Who a request comes from; null when it does not say so or is not right. */
+  authenticate(exchange: HttpExchange): Promise<Caller | null>;
 }
 
 /** Where Erlang breaks the lines of what it prints. */
@@ -64,8 +65,6 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
   404: "there is no such thing",
   503: "not well",
 };
-const NOBODY: User = { name: "", loopbackOnly: false, tags: new Set() };
-
 const problemSchema = z.object({ error: z.string(), reason: z.string() }).openapi("Problem");
 
 export class Router {
@@ -95,8 +94,8 @@ export class Router {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]! as NamesIn<Path>);
     this.app.on(method.toUpperCase(), [honoPath(path)], async (context) => {
       const exchange = context.env.exchange;
-      const user = await this.#userOf(exchange, options.access ?? "management");
-      if (user === null) return unauthorized();
+      const caller = await this.#callerOf(exchange, options.access ?? "management");
+      if (caller === null) return unauthorized();
       const params = Object.fromEntries(names.map((name) => [name, paramOf(context, name)])) as Record<
         NamesIn<Path>,
         string
@@ -104,7 +103,7 @@ export class Router {
       const query = parse(options.query ?? EMPTY, queryOf(context), "query") as z.output<Query>;
       const body = (options.body === undefined ? {} : await bodyOf(exchange, options)) as z.output<Body>;
       const { headers } = exchange.request;
-      const result = await handler({ params, query, body, user, headers, exchange });
+      const result = await handler({ params, query, body, caller, headers, exchange });
       if (result instanceof Response) return result;
       return result === undefined ? noContent() : json(result);
     });
@@ -167,11 +166,12 @@ export class Router {
     });
   }
 
-  async #userOf(exchange: HttpExchange, access: Access | "none"): Promise<User | null> {
-    if (access === "none") return NOBODY;
-    const user = await this.#authenticator.authenticate(exchange);
-    if (user !== null) checkAccess(user, access);
-    return user;
+  async #callerOf(exchange: HttpExchange, access: Access | "none"): Promise<Caller | null> {
+    if (access === "none") return this.#authenticator.nobody;
+    const caller = await this.#authenticator.authenticate(exchange);
+    caller?.expect("management");
+    caller?.expect(access);
+    return caller;
   }
 
   #answerError(error: unknown): Response {

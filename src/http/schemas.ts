@@ -132,8 +132,8 @@ export const overviewAnswer = z.looseObject({
   object_totals: z.record(z.string(), z.number()),
   queue_totals: z.looseObject({ messages: z.number() }),
   message_stats: messageStats,
-  churn_rates: table,
-  listeners: z.array(table),
+  churn_rates: table.optional(),
+  listeners: z.array(table).optional(),
 }).openapi("Overview");
 
 export const nodeAnswer = z.looseObject({

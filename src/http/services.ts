@@ -1,11 +1,11 @@
 // What the HTTP API needs of the broker around it.
 
 import type { Alarms } from "../core/alarms.ts";
+import type { Management } from "../core/management/management.ts";
+import type { Realm } from "../core/realm.ts";
 import type { Observations } from "../core/statistics/histogram.ts";
 import type { Statistics } from "../core/statistics/statistics.ts";
 import type { Turn } from "../core/turn.ts";
-import type { Users } from "../core/user.ts";
-import type { VirtualHost } from "../core/virtual_host.ts";
 import type { CoarseClock } from "../lib/clock.ts";
 import type { LogTap } from "../lib/log_tap.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
@@ -28,8 +28,8 @@ export interface Listening {
 }
 
 export interface HttpServices {
-  readonly vhosts: ReadonlyMap<string, VirtualHost>;
-  readonly users: Users;
+  readonly realm: Realm;
+  readonly management: Management;
   readonly turn: Turn;
   readonly commit: GroupCommit;
   readonly clock: CoarseClock;

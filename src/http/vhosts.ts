@@ -1,13 +1,13 @@
 // Virtual hosts: what lies in them and goes through them.
 
 import type { VirtualHost } from "../core/virtual_host.ts";
+import { vhostShape } from "../core/management/shapes.ts";
 import { answerList, listQuery } from "./list.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { listAnswer, vhostAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
-import { vhostOf } from "./vhost_items.ts";
 
 const TAG = "Virtual hosts";
 const TRAFFIC = ["recv_oct", "send_oct"];
@@ -19,14 +19,10 @@ interface VhostContext {
 
 const vhostFields: Fields<VirtualHost, VhostContext> = {
   name: ({ name }) => name,
-  description: ({ name }) => name === "/" ? "Default virtual host" : "",
-  tags: () => [],
-  metadata: ({ name }) => ({
-    description: name === "/" ? "Default virtual host" : "",
-    tags: [],
-    default_queue_type: "classic",
-  }),
-  default_queue_type: () => "classic",
+  description: (vhost) => vhostShape(vhost).description,
+  tags: (vhost) => vhostShape(vhost).tags,
+  metadata: (vhost) => vhostShape(vhost).metadata,
+  default_queue_type: (vhost) => vhostShape(vhost).default_queue_type,
   tracing: () => false,
   cluster_state: (_, { services }) => ({ [services.product.node]: "running" }),
   message_stats: (vhost, { rates, services }) => rates.messageStats(services.statistics.of(vhost.name).counters),
@@ -57,7 +53,7 @@ function trafficFields(): Fields<VirtualHost, VhostContext> {
 }
 
 export function addVhosts(router: Router, services: HttpServices): void {
-  const { vhosts, statistics } = services;
+  const { statistics } = services;
   const contextOf = (query: ConstructorParameters<typeof Rates>[1]): VhostContext => {
     statistics.refresh();
     return { rates: new Rates(statistics.sampler, query), services };
@@ -71,15 +67,15 @@ export function addVhosts(router: Router, services: HttpServices): void {
       query: listQuery.extend(ratesQuery.shape),
       answer: listAnswer(vhostAnswer),
     },
-    ({ query }) => {
+    ({ query, caller }) => {
       const nameOf = ({ name }: VirtualHost) => name;
-      return answerList({ items: vhosts.values(), fields: vhostFields, context: contextOf(query), nameOf }, query);
+      return answerList({ items: caller.vhosts, fields: vhostFields, context: contextOf(query), nameOf }, query);
     },
   );
   router.add(
     "get",
     "/api/vhosts/{name}",
     { summary: "One virtual host", tag: TAG, query: ratesQuery, answer: vhostAnswer },
-    ({ params, query }) => shape(vhostOf(vhosts, params.name), vhostFields, contextOf(query)),
+    ({ params, query, caller }) => shape(caller.vhost(params.name), vhostFields, contextOf(query)),
   );
 }

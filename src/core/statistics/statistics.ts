@@ -75,6 +75,20 @@ export class Statistics {
     return totals;
   }
 
+  /** The sums of some virtual hosts, as of now; without samples. */
+  sumOf(vhosts: readonly string[]): Totals {
+    this.refresh();
+    const sum = new Totals();
+    for (const name of vhosts) {
+      const { counters, traffic, lengths } = this.of(name);
+      sum.counters.add(counters);
+      sum.traffic.add(traffic);
+      sum.lengths.ready += lengths.ready;
+      sum.lengths.unacknowledged += lengths.unacknowledged;
+    }
+    return sum;
+  }
+
   /** Sums up anew. */
   refresh(): void {
     const { registry, vhosts } = this.#options;
