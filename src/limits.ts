@@ -60,6 +60,8 @@ export const HTTP_REQUEST_MS_MAX = 60_000;
 export const HTTP_IDLE_MS_MAX = 60_000;
 /** A peer that takes nothing of its answer is cut off after it. */
 export const HTTP_STALL_MS_MAX = 30_000;
+/** A file of definitions: of a million queues, about. */
+export const HTTP_DEFINITIONS_BYTES_MAX = 256 * 1024 * 1024;
 /** The body of most requests; publishing and definitions have limits of their own. */
 export const HTTP_BODY_BYTES_MAX = 1024 * 1024;
 /** Of a broker: what administrators make, so only to keep an accident from filling the memory. */

@@ -18,6 +18,9 @@ import { addOverview, productName } from "./overview.ts";
 import { addQueues } from "./queues.ts";
 import { type HttpEnv, Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
+import { addDefinitions } from "./definitions.ts";
+import { addPolicies } from "./policies.ts";
+import { addUsers } from "./users.ts";
 import { addVhosts } from "./vhosts.ts";
 
 /** Nothing from elsewhere, no script that is not a file of ours, no frame around it. */
@@ -48,6 +51,9 @@ export function buildApi(services: HttpServices): { readonly handler: HttpHandle
   addConsumers(router, services);
   addConnections(router, services);
   addVhosts(router, services);
+  addUsers(router, services);
+  addPolicies(router, services);
+  addDefinitions(router, services);
   addMessages(router, services);
   addHealth(router, services);
   addFeatures(router, services, authenticator);

@@ -27,6 +27,8 @@ export interface RouteOptions<Query extends z.ZodType, Body extends z.ZodType> {
   /** What the body must be; without one, none is read. An absent body counts as an empty object. */
   readonly body?: Body;
   readonly bodyBytesMax?: number;
+  /** The handler reads a file from the body by itself. */
+  readonly uploads?: boolean;
   /** What is answered, for the document; without it nothing is. */
   readonly answer?: z.ZodType;
   /** Status codes that it answers, beside those that every route may. */
@@ -161,6 +163,9 @@ export class Router {
           : { params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))) }),
         ...(query === undefined ? {} : { query: query as unknown as z.ZodObject }),
         ...(body === undefined ? {} : { body: { content: { "application/json": { schema: body } } } }),
+        ...(options.uploads === true
+          ? { body: { content: { "application/json": { schema: z.looseObject({}) } } } }
+          : {}),
       },
       responses: responses as Parameters<typeof this.app.openAPIRegistry.registerPath>[0]["responses"],
     });
@@ -239,8 +244,7 @@ function parse(schema: z.ZodType, value: unknown, where: string): unknown {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const missing = result.error.issues.filter((issue) => {
-    return where === "body" && issue.code === "invalid_type" && issue.path.length === 1 &&
-      !Object.hasOwn(value as object, issue.path[0]!);
+    return where === "body" && issue.path.length === 1 && !Object.hasOwn(value as object, issue.path[0]!);
   });
   // RabbitMQ's words for it.
   if (missing.length > 0) {

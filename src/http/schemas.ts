@@ -1,6 +1,7 @@
 // The shapes of what is asked and answered, for checking requests and for the OpenAPI document.
 
 import { z } from "@hono/zod-openapi";
+import type { Fields } from "./shape.ts";
 
 /** Arguments of a declaration, as a JSON object. An empty list is what some clients make of an empty one. */
 export const argumentsSchema = z.union([
@@ -150,6 +151,55 @@ export const nodeAnswer = z.looseObject({
   fd_total: z.number(),
   sockets_used: z.number(),
 }).openapi("Node");
+
+export const userAnswer = z.object({
+  name: z.string(),
+  password_hash: z.string(),
+  hashing_algorithm: z.string(),
+  tags: z.array(z.string()),
+  limits: table,
+}).openapi("User");
+
+export const permissionAnswer = z.object({
+  user: z.string(),
+  vhost: z.string(),
+  configure: z.string(),
+  write: z.string(),
+  read: z.string(),
+}).openapi("Permission");
+
+export const topicPermissionAnswer = z.object({
+  user: z.string(),
+  vhost: z.string(),
+  exchange: z.string(),
+  write: z.string(),
+  read: z.string(),
+}).openapi("TopicPermission");
+
+export const policyAnswer = z.object({
+  vhost: z.string(),
+  name: z.string(),
+  pattern: z.string(),
+  "apply-to": z.string(),
+  definition: table,
+  priority: z.number(),
+}).openapi("Policy");
+
+export const parameterAnswer = z.object({
+  vhost: z.string(),
+  component: z.string(),
+  name: z.string(),
+  value: z.unknown(),
+}).openapi("Parameter");
+
+/** A limit that is set; below 0 is none. */
+export const limitBody = z.object({ value: z.int() }).openapi("LimitRequest");
+
+/** The fields of something that is shown as it is. */
+export function plainFields<T extends object>(answer: z.ZodObject): Fields<T, null> {
+  const names = Object.keys(answer.shape);
+  return Object.fromEntries(names.map((name) => [name, (item: T) => (item as Record<string, unknown>)[name]]));
+}
 
 /** A list, or one page of it. */
 export function listAnswer(item: z.ZodType): z.ZodType {

@@ -5,7 +5,10 @@ import { vhostShape } from "../core/management/shapes.ts";
 import { answerList, listQuery } from "./list.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
-import { listAnswer, vhostAnswer } from "./schemas.ts";
+import { z } from "@hono/zod-openapi";
+import { created, noContent } from "./json.ts";
+import { split } from "./users.ts";
+import { listAnswer, switchSchema, vhostAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
 
@@ -52,8 +55,16 @@ function trafficFields(): Fields<VirtualHost, VhostContext> {
   return fields;
 }
 
+const vhostBody = z.object({
+  description: z.string().max(4096).optional(),
+  tags: z.union([z.string(), z.array(z.string())]).optional().describe("a list, or a text with commas"),
+  /** `undefined` is what RabbitMQ's console sends for none. */
+  default_queue_type: z.enum(["classic", "quorum", "stream", "undefined"]).nullish(),
+  tracing: switchSchema.optional().describe("without meaning: there is no tracing"),
+}).openapi("VirtualHostRequest");
+
 export function addVhosts(router: Router, services: HttpServices): void {
-  const { statistics } = services;
+  const { statistics, management } = services;
   const contextOf = (query: ConstructorParameters<typeof Rates>[1]): VhostContext => {
     statistics.refresh();
     return { rates: new Rates(statistics.sampler, query), services };
@@ -77,5 +88,34 @@ export function addVhosts(router: Router, services: HttpServices): void {
     "/api/vhosts/{name}",
     { summary: "One virtual host", tag: TAG, query: ratesQuery, answer: vhostAnswer },
     ({ params, query, caller }) => shape(caller.vhost(params.name), vhostFields, contextOf(query)),
+  );
+  router.add(
+    "put",
+    "/api/vhosts/{name}",
+    {
+      summary: "Make or change a virtual host; who makes it may do everything in it",
+      tag: TAG,
+      access: "administrator",
+      body: vhostBody,
+      statuses: [201, 204],
+    },
+    async ({ params, body, caller }) => {
+      const { description, tags, default_queue_type: type } = body;
+      const isNew = await management.putVhost(params.name, {
+        ...(description === undefined ? {} : { description }),
+        ...(tags === undefined ? {} : { tags: typeof tags === "string" ? split(tags) : tags }),
+        ...(type === undefined ? {} : { defaultQueueType: type === "undefined" ? null : type }),
+      }, caller.name);
+      return isNew ? created() : noContent();
+    },
+  );
+  router.add(
+    "delete",
+    "/api/vhosts/{name}",
+    { summary: "Delete a virtual host with all that is in it", tag: TAG, access: "administrator" },
+    async ({ params }) => {
+      await management.deleteVhost(params.name);
+      statistics.registry.forget(params.name);
+    },
   );
 }
