@@ -13,6 +13,8 @@ import type { HttpServices } from "./services.ts";
 import { type Fields, shape } from "./shape.ts";
 
 const TAG = "Virtual hosts";
+/** Where nobody has said otherwise. */
+const CLASSIC = "classic";
 const TRAFFIC = ["recv_oct", "send_oct"];
 
 interface VhostContext {
@@ -24,8 +26,8 @@ const vhostFields: Fields<VirtualHost, VhostContext> = {
   name: ({ name }) => name,
   description: (vhost) => vhostShape(vhost).description,
   tags: (vhost) => vhostShape(vhost).tags,
-  metadata: (vhost) => vhostShape(vhost).metadata,
-  default_queue_type: (vhost) => vhostShape(vhost).default_queue_type,
+  metadata: (vhost) => ({ default_queue_type: CLASSIC, ...vhostShape(vhost).metadata }),
+  default_queue_type: (vhost) => vhostShape(vhost).default_queue_type ?? CLASSIC,
   tracing: () => false,
   cluster_state: (_, { services }) => ({ [services.product.node]: "running" }),
   message_stats: (vhost, { rates, services }) => rates.messageStats(services.statistics.of(vhost.name).counters),
