@@ -20,9 +20,22 @@ export interface Config {
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
+  /** How often samples are taken, and how many are kept. */
+  readonly statsIntervalMs: number;
+  readonly statsLogSize: number;
+  /** The HTTP API. */
+  readonly http: HttpConfig;
+  /** What Prometheus reads, without a password. */
+  readonly metrics: HttpConfig;
   /** A definitions file to import at start; "" for none. */
   readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
+}
+
+export interface HttpConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off: the default for programs that embed the broker. */
+  readonly port: number;
 }
 
 export interface AmqpConfig {
@@ -41,7 +54,13 @@ export interface AmqpConfig {
 }
 
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp">> & { readonly amqp?: Partial<AmqpConfig> };
+export type PartialConfig = Partial<Omit<Config, "amqp" | "http" | "metrics">> & {
+  readonly amqp?: Partial<AmqpConfig>;
+  readonly http?: Partial<HttpConfig>;
+  readonly metrics?: Partial<HttpConfig>;
+};
+
+const OFF = -1;
 
 /** Every default; `dataDir` as found for `environment`. */
 export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
@@ -57,9 +76,19 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, ...main } = given;
+  const { amqp = {}, http = {}, metrics = {}, ...main } = given;
   const { bind, port, ...tuning } = amqp;
-  const flat: Record<string, unknown> = { ...main, ...tuning, amqpBind: bind, amqpPort: port };
+  const flat: Record<string, unknown> = {
+    ...main,
+    ...tuning,
+    amqpBind: bind,
+    amqpPort: port,
+    httpBind: http.bind,
+    // A program gets no listener that it did not ask for.
+    httpPort: http.port ?? OFF,
+    metricsBind: metrics.bind,
+    metricsPort: metrics.port ?? OFF,
+  };
   for (const [name, value] of Object.entries(flat)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(OPTIONS, name)) throw new ConfigFault(`unknown setting '${name}'`);
@@ -92,6 +121,10 @@ export function configOf(values: OptionValues): Config {
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
+    statsIntervalMs: values.statsIntervalMs,
+    statsLogSize: values.statsLogSize,
+    http: Object.freeze({ bind: values.httpBind, port: values.httpPort }),
+    metrics: Object.freeze({ bind: values.metricsBind, port: values.metricsPort }),
     loadDefinitions: values.loadDefinitions,
     amqp: Object.freeze({
       bind: values.amqpBind,

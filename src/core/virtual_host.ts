@@ -17,6 +17,7 @@ import { Policies } from "./policies/policies.ts";
 import { type QueueDeclaration, QueueFactory, settingsOf, withDefaultType } from "./queue_factory.ts";
 import { checkProperties } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
+import { Churn } from "./statistics/counters.ts";
 import type { Message } from "../store/message.ts";
 import { NO_METADATA, type VhostLimits, type VhostMetadata } from "./vhost_metadata.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
@@ -41,11 +42,13 @@ export class VirtualHost {
   /** The exclusive queues of each connection that has some: they go with it. */
   readonly #owned = new Map<Owner, Set<AnyQueue>>();
   #bindingCount = 0;
+  readonly #churn: Churn;
   readonly #factory: QueueFactory;
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    this.#churn = services.churn ?? new Churn();
     this.policies = new Policies(name, services.definitions);
     this.parameters = new Parameters(name, services.definitions);
     this.#factory = new QueueFactory(services, this.policies, {
@@ -168,12 +171,15 @@ export class VirtualHost {
       if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
       expectSame(this.queueText(name), queue, declaration);
       queue.renew();
+      this.#churn.queueDeclared++;
       return { queue, durable: this.#logged(queue) };
     }
     const queuesMax = Math.min(this.#services.limits.queuesMax, this.limits.maxQueues ?? Infinity);
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
     if (queue.owner !== null) this.#own(queue.owner, queue);
+    this.#churn.queueDeclared++;
+    this.#churn.queueCreated++;
     if (!this.#logged(queue)) return { queue, durable: false };
     this.#log(queueEntry(this.name, queue));
     return { queue, durable: true };
@@ -198,6 +204,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    this.#churn.queueDeleted++;
     this.#factory.forget(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
