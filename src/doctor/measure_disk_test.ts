@@ -11,7 +11,7 @@ function row(bytes: number, files: number, ms: number): SyncTimes {
 const EXT4 = describeFileSystem(0xef53);
 
 test("file systems on which a confirm means little are warned of, good ones are not", () => {
-  assert.deepEqual(["ext4", "xfs"].map((name, i) => describeFileSystem([0xef53, 0x58465342][i]!)), [
+  assert.deepEqual([0xef53, 0x58465342].map((type) => describeFileSystem(type)), [
     { name: "ext4", warning: null },
     { name: "xfs", warning: null },
   ]);

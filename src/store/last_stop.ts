@@ -5,6 +5,7 @@
 //   run     "running BOOT MS" while a broker runs, "stopped MS" behind a stop in good order. BOOT names the machine's
 //           run; MS: of segments begun before that time the notes may be incomplete, 0 for none.
 
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { Disk } from "../runtime/disk.ts";
 
 /** Another one after each start of the machine. Linux; elsewhere every end that is not in good order is a power cut. */
@@ -49,15 +50,18 @@ export class LastStop {
     return Number(running[2]);
   }
 
-  /** A write that is torn reads as none. */
+  /** A write that is torn, or that a full disk refuses, leaves nothing that could be read: as after a power cut. */
   #write(text: string): void {
     const bytes = new TextEncoder().encode(text);
-    const fd = this.#disk.open(this.#path, "w+");
+    let fd = -1;
     try {
+      fd = this.#disk.open(this.#path, "w+");
       this.#disk.write(fd, bytes, 0, bytes.length, 0);
       this.#disk.sync(fd);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
     } finally {
-      this.#disk.close(fd);
+      if (fd >= 0) this.#disk.close(fd);
     }
   }
 }

@@ -44,6 +44,15 @@ describe("how the last broker ended", () => {
     assert.equal(read(NOW_MS + 6).unsureBeforeMs, NOW_MS + 5);
   });
 
+  it("a full disk keeps nobody from starting or stopping, and nothing is known of it then", () => {
+    read(NOW_MS, true).stopped();
+    const write = () => {
+      throw Object.assign(new Error("full"), { code: "ENOSPC" });
+    };
+    LastStop.read({ ...systemDisk, write }, path, false, NOW_MS).stopped();
+    assert.equal(read().unsureBeforeMs, Infinity);
+  });
+
   it("without a word, or with a torn one: as with the power", () => {
     assert.equal(read().unsureBeforeMs, Infinity);
     for (const text of ["", "runn", "stopped 12", "running \n"]) {

@@ -63,7 +63,6 @@ export class QueueDirectory {
     const listing: QueueListing = { segments: [], logs: [], foreign: [], highest: 0 };
     // Asked first: most new queues have none, and an exception costs more than the question.
     if (!this.persistent || this.#disk.stat(this.#path) === null) return listing;
-    this.#made = true;
     for (const entry of this.#disk.entries(this.#path)) {
       const path = join(this.#path, entry.name);
       const [name, kind, digits, half] = OUR_FILES.exec(entry.name) ?? [];
@@ -168,7 +167,8 @@ export class QueueDirectory {
 
   #make(): void {
     if (this.#made) return;
-    // The first one that was made: those above it were there.
+    // The first one that was made: those above it were there. One that was there is synced all the same: a killed process
+    // may have made it and not got to that.
     const top = this.#disk.makeDirectory(this.#path) ?? this.#path;
     this.#made = true;
     for (let path = this.#path; path.length >= top.length; path = dirname(path)) this.#sync(dirname(path), false);

@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
 import { Load, resultOf } from "./load.ts";
@@ -58,9 +59,10 @@ async function kill(context: FaultContext, kills: number): Promise<FaultResult> 
       await sleep(random.between(LIFE_MS_MIN, context.full ? LIFE_MS_MAX : SHORT_LIFE_MS_MAX));
       await broker.kill9();
       await load.end();
-      const started = performance.now();
+      const started = performance.now() - waitedForProcessorMs(process.pid);
       await broker.restart();
-      const readyMs = performance.now() - started - waitedForProcessorMs(broker.pid);
+      const ended = performance.now() - waitedForProcessorMs(process.pid);
+      const readyMs = ended - started - waitedForProcessorMs(broker.pid);
       slowestMs = Math.max(slowestMs, readyMs);
       const readyMsMax = (context.full ? READY_MS_MAX : READY_MS_MAX_SHORT) + bytesBelow(broker.dataDir) / GIB * 1_000;
       if (readyMs > readyMsMax) late++;
@@ -84,7 +86,7 @@ async function kill(context: FaultContext, kills: number): Promise<FaultResult> 
   }
 }
 
-/** What the process could have run and others did, ms: not its fault. */
+/** How long a process could have run and others did, ms: not its fault. */
 function waitedForProcessorMs(pid: number): number {
   try {
     return Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[1]) / 1e6;

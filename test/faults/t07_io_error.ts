@@ -161,7 +161,7 @@ async function awaitEnd(
     return;
   }
   const exitMs = Date.now() - (hit?.endMs ?? Date.now());
-  tally.slowestExitMs = Math.max(tally.slowestExitMs, exitMs);
+  if (kind.fatal) tally.slowestExitMs = Math.max(tally.slowestExitMs, exitMs);
   if (kind.fatal && exitMs > exitMsMax) failures.push(`it ended ${Math.round(exitMs)} ms after the error`);
   const { stderr } = traced.broker;
   if (exit.code === 0 || exit.code === null) failures.push(`exit ${exit.code ?? exit.signal}: ${stderr}`);

@@ -1,9 +1,19 @@
 // The runtime that a simulated broker runs on: the loopback network, and the disk of one simulated process.
 
-import type { Address, Conn, ConnHandler, FileLock, Listener, Runtime, Syncer } from "../../src/runtime/runtime.ts";
-import type { SegmentFiles } from "../../src/runtime/runtime.ts";
 import type { Disk } from "../../src/runtime/disk.ts";
-import { diskOf, segmentFilesOf, type SimProcess } from "./process.ts";
+import type {
+  Address,
+  Conn,
+  ConnHandler,
+  FileLock,
+  Listener,
+  Runtime,
+  SegmentFiles,
+  Syncer,
+} from "../../src/runtime/runtime.ts";
+import type { SimProcess } from "./process.ts";
+import { diskOf } from "./process_disk.ts";
+import { segmentFilesOf } from "./process_files.ts";
 
 export class SimRuntime implements Runtime {
   readonly name = "loopback";

@@ -139,6 +139,7 @@ export class Topology {
 
   /** At first, or when little is left: something to work with. */
   async populate(): Promise<void> {
+    if (this.queues.length > 0 && this.#random.chance(0.5)) return;
     while (this.queues.length < 2 && this.queues.length < this.#names.length) await this.declareOne();
     if (this.#random.chance(0.5)) await this.bind();
   }

@@ -2,7 +2,7 @@
 // numbers are ours: nothing in it happens but by `step`, and what happens next is drawn from the seed. The real promises
 // that src/ uses (a spare segment, start, stop) are given their turn by `settle`.
 
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 import { Trace } from "./trace.ts";
 
 const START_MS = 1_800_000_000_000;
@@ -20,6 +20,8 @@ interface Task {
 export class World {
   readonly random: Random;
   readonly trace: Trace;
+  /** What the broker draws itself. A runtime may take more of it than another: nothing else depends on it. */
+  readonly #entropy: Random;
   /** Milliseconds since the run began. */
   nowMs = 0;
   /** Something may have settled a real promise: `settle` is due. */
@@ -32,6 +34,7 @@ export class World {
 
   constructor(random: Random) {
     this.random = random;
+    this.#entropy = new Random(random.u32());
     this.trace = new Trace(() => this.nowMs);
   }
 
@@ -151,9 +154,10 @@ export class World {
     const fakes: [target: object, name: string, value: unknown][] = [
       [Date, "now", () => START_MS + Math.floor(this.nowMs)],
       [performance, "now", () => this.nowMs],
-      [Math, "random", () => this.random.fraction()],
+      [performance, "timeOrigin", START_MS],
+      [Math, "random", () => this.#entropy.fraction()],
       [crypto, "getRandomValues", <T extends Int32Array | Uint8Array>(array: T): T => {
-        for (let i = 0; i < array.length; i++) array[i] = this.random.u32();
+        for (let i = 0; i < array.length; i++) array[i] = this.#entropy.u32();
         return array;
       }],
       [globalThis, "setTimeout", (run: () => void, delayMs = 0) => handle(this.after(delayMs, run))],
