@@ -157,8 +157,10 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Hot. */
   frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.gone) return true;
-    if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
-    this.#handle(type, number, bytes, at, size);
+    // Refused here and now: nothing of what a stranger has sent behind it is kept.
+    if (this.#handshake !== null) this.#read(() => this.#handle(type, number, bytes, at, size));
+    else if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
+    else this.#handle(type, number, bytes, at, size);
     return this.conn.out.length < this.#readUpTo || !this.#holdBack();
   }
 
