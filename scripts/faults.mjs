@@ -3,10 +3,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { give, ROOT, run, setUp, TOOLS } from "./setup.mjs";
+import { become, give, ROOT, run, setUp, TOOLS } from "./setup.mjs";
 
 setUp(["bun", "deno"]);
 if (!existsSync(join(ROOT, "dist/leveret")) && run(process.execPath, ["scripts/build.mjs"]) !== 0) {
   give("faults: dist/leveret could not be built");
 }
-process.exit(run(TOOLS.bun.binary, ["test/faults/main.ts", ...process.argv.slice(2)]));
+become(TOOLS.bun.binary, [join(ROOT, "test/faults/main.ts"), ...process.argv.slice(2)]);

@@ -2,47 +2,49 @@
 
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
-import type { AmqpServices, Log } from "./amqp/services.ts";
+import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
-import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import type { Alarms } from "./core/alarms.ts";
+import { DefinitionsReplay } from "./core/definitions_replay.ts";
+import { Management } from "./core/management/management.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
+import { Realm } from "./core/realm.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
-import { Users } from "./core/user.ts";
-import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
+import { loadDefinitions } from "./load_definitions.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import type { Disk } from "./runtime/disk.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
+import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
-const DEFAULT_VHOST = "/";
 
 export interface BrokerHooks {
   /**
@@ -53,7 +55,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp";
@@ -92,8 +94,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -108,6 +110,17 @@ export class Broker {
     return this.#parts?.alarms ?? null;
   }
 
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
+  }
+
+  /** Users, virtual hosts, permissions, policies, definitions. Throws while the broker is not running. */
+  get management(): Management {
+    if (this.#parts === null) throw new Error("the broker is not running");
+    return this.#parts.management;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
@@ -115,6 +128,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
+      await loadDefinitions(parts.management, this.#config.loadDefinitions);
       await parts.listen();
       this.#parts = parts;
     } catch (error) {
@@ -137,6 +151,10 @@ export class Broker {
 class Parts {
   amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  readonly damage: DamageList = new DamageList();
+  readonly management: Management;
+  readonly #realm: Realm;
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -145,13 +163,9 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
-  readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
-  /** Entries that are being played back are not written again. */
-  #replaying = false;
   #pool: SpareSegments | null = null;
   #durableFiles: SegmentFiles | null = null;
   #transientFiles: SegmentFiles = new MemoryFiles();
@@ -159,26 +173,33 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#watch = new Watch(() => this.#config, runtime.disk);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
+    this.#realm = this.#createRealm(config);
+    this.management = new Management({
+      realm: this.#realm,
+      durable: () => this.#whenDurable(),
+      report: (text) => this.#log.warn("{text}", { text }),
+      product: { name: NAME, version: VERSION },
     });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   reconfigure(config: Config): void {
@@ -192,18 +213,21 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
-    const vhost = this.#createVhost(DEFAULT_VHOST);
-    this.#replaying = true;
-    const ids = replay.restore(vhost);
-    this.#replaying = false;
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
+    const loose = this.#realm.restore(replay);
+    const { defaultUser, defaultPassword } = this.#config;
+    if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
     const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
@@ -211,7 +235,10 @@ class Parts {
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
     disk.removeTree(spillPath);
     disk.makeDirectory(spillPath);
@@ -221,11 +248,10 @@ class Parts {
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -239,15 +265,10 @@ class Parts {
     return this.#runtime.plainFiles();
   }
 
-  #createVhost(name: string): VirtualHost {
-    const definitions: DefinitionsSink = {
-      append: (entry: Entry) => {
-        if (!this.#replaying) this.#definitions?.append(entry);
-      },
-    };
-    const vhost = new VirtualHost(name, {
+  #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {
+    return new Realm({
       turn: this.#turn,
-      definitions,
+      definitions: { append: (entry) => this.#definitions?.append(entry) },
       openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
       openStream: (queueId, settings) => this.#openStream(queueId, settings),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
@@ -261,9 +282,7 @@ class Parts {
         bindingsMax: BINDINGS_MAX,
         warmQueuesMax: WARM_QUEUES_MAX,
       },
-    });
-    this.#vhosts.set(name, vhost);
-    return vhost;
+    }, { loopbackOnly: defaultUserOnlyLoopback ? [defaultUser] : [] });
   }
 
   #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
@@ -298,7 +317,9 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -311,33 +332,21 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
-  }
-
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
-    const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
-    }
+  #reportEvent(event: StoreEvent): void {
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
   async listen(): Promise<void> {
-    const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
-    const users = new Users();
-    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
+    const { amqp } = this.#config;
+    this.#watch.start();
     if (amqp.port < 0) return;
     const services: AmqpServices = {
       settings: amqp,
-      vhosts: this.#vhosts,
-      users,
+      realm: this.#realm,
       turn: this.#turn,
       commit: this.#commit,
       clock: this.#clock,
@@ -349,19 +358,32 @@ class Parts {
     this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
 
+  #whenDurable(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#commit.wait({ seal: () => {}, durable: resolve });
+      this.#turn.schedule();
+    });
+  }
+
   // Running
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
-    this.#compactDefinitions();
+    try {
+      this.#realm.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
   #compactDefinitions(): void {
     const log = this.#definitions;
     if (log === null || log.entryCount < COMPACT_ENTRIES_MIN) return;
-    const live = [...this.#vhosts.values()].flatMap((vhost) => [...vhost.entries()]);
+    const live = [...this.#realm.entries()];
     if (log.entryCount > 2 * live.length) log.compact(live);
   }
 
@@ -370,13 +392,14 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#watch.close();
     this.#timers.close();
     await this.amqp?.close();
     try {
       await this.#commit.drain();
-      for (const vhost of this.#vhosts.values()) vhost.close();
+      this.#realm.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }
@@ -395,23 +418,4 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(disk: Disk, path: string): number | null {
-  try {
-    return disk.freeBytes(path);
-  } catch {
-    return null;
-  }
-}
-
-/** A logger for finished texts: braces in what a client calls itself mean nothing. */
-function textLog(logger: Logger): Log {
-  return {
-    debug: (text) => logger.debug("{text}", { text }),
-    info: (text) => logger.info("{text}", { text }),
-    warn: (text) => logger.warn("{text}", { text }),
-    error: (text) => logger.error("{text}", { text }),
-  };
 }

@@ -1,5 +1,6 @@
-// Whether a connection's socket is read. Two things hold reading back, and both must be over for it to go on: the peer
-// does not read what it asked for, or an alarm holds and it wants to publish or declare.
+// Whether a connection's socket is read. Four things hold reading back, and all must be over for it to go on: the peer
+// does not read what it asked for, it asked for too much that waits for the disk, an alarm holds and it wants to publish
+// or declare, or its login has to wait.
 
 import type { Conn } from "../runtime/runtime.ts";
 
@@ -8,14 +9,21 @@ export class ReadGate {
   #unread = false;
   /** An alarm holds. */
   #blocked = false;
+  /** A login has to wait. */
+  #held = false;
+  /** Too many replies wait for the disk. */
+  #waiting = false;
   readonly #conn: Conn;
+  readonly #opened: () => void;
 
-  constructor(conn: Conn) {
+  /** `opened` is called when nothing holds reading back any more; it goes on with what was read and kept. */
+  constructor(conn: Conn, opened: () => void) {
     this.#conn = conn;
+    this.#opened = opened;
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked;
+    return !this.#unread && !this.#blocked && !this.#waiting && !this.#held;
   }
 
   get unread(): boolean {
@@ -23,7 +31,7 @@ export class ReadGate {
   }
 
   set unread(unread: boolean) {
-    this.#change(unread, this.#blocked);
+    this.#change(() => this.#unread = unread);
   }
 
   get blocked(): boolean {
@@ -31,14 +39,36 @@ export class ReadGate {
   }
 
   set blocked(blocked: boolean) {
-    this.#change(this.#unread, blocked);
+    this.#change(() => this.#blocked = blocked);
   }
 
-  #change(unread: boolean, blocked: boolean): void {
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
+  set waiting(waiting: boolean) {
+    this.#change(() => this.#waiting = waiting);
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Reads nothing for a while, then does `work`, and reads on if that says so. */
+  hold(delayMs: number, work: () => boolean): void {
+    this.#change(() => this.#held = true);
+    const timer = setTimeout(() => {
+      if (work()) this.#change(() => this.#held = false);
+    }, delayMs);
+    timer.unref();
+  }
+
+  #change(change: () => void): void {
     const wasOpen = this.open;
-    this.#unread = unread;
-    this.#blocked = blocked;
+    change();
     if (wasOpen && !this.open) this.#conn.pause();
-    if (!wasOpen && this.open) this.#conn.resume();
+    if (wasOpen || !this.open) return;
+    this.#conn.resume();
+    this.#opened();
   }
 }

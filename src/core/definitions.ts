@@ -1,9 +1,9 @@
-// The topology as entries of the definitions log: how each durable thing is written down, and how a log is played back.
+// The topology as entries of the definitions log: how each durable thing is written down. How a log is played back stands
+// in definitions_replay.ts.
 
 import type { AnyQueue } from "./any_queue.ts";
-import { type Arguments, argumentsFromJson, argumentsToJson } from "./arguments.ts";
+import { argumentsToJson } from "./arguments.ts";
 import type { Binding, Exchange } from "./exchange.ts";
-import type { VirtualHost } from "./virtual_host.ts";
 
 export type Entry = Record<string, unknown>;
 
@@ -34,105 +34,4 @@ export function bindingEntry(op: "bind" | "unbind", vhost: string, binding: Bind
     routingKey,
     args: argumentsToJson(args),
   };
-}
-
-/** An entry and its place in the log. */
-interface Placed {
-  readonly entry: Entry;
-  readonly place: number;
-}
-
-/**
- * Collects the entries of a log and then restores what is left of them: a queue that was declared and deleted again
- * never opens its store. A binding whose source or destination went after it was made is gone with it.
- */
-export class DefinitionsReplay {
-  readonly #exchanges = new Map<string, Placed>();
-  readonly #queues = new Map<string, Placed>();
-  readonly #bindings = new Map<string, Placed>();
-  #place = 0;
-  #queueIdMax = 0;
-
-  /** The largest id of a queue, or of an exchange's delayed messages, that the log ever named. */
-  get queueIdMax(): number {
-    return this.#queueIdMax;
-  }
-
-  replay(entry: Entry): void {
-    const name = key(entry.vhost, entry.name);
-    const placed = { entry, place: ++this.#place };
-    switch (entry.op) {
-      case "exchange":
-        this.#exchanges.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id ?? 0));
-        break;
-      case "exchange-delete":
-        this.#exchanges.delete(name);
-        break;
-      case "queue":
-        this.#queues.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id));
-        break;
-      case "queue-delete":
-        this.#queues.delete(name);
-        break;
-      case "bind":
-        // Taken out first, so that it stands where it was made last: some exchanges go by the order of their bindings.
-        this.#bindings.delete(bindingKey(entry));
-        this.#bindings.set(bindingKey(entry), placed);
-        break;
-      case "unbind":
-        this.#bindings.delete(bindingKey(entry));
-        break;
-      default:
-        throw new Error(`definitions log: expected a known entry, found op '${String(entry.op)}'`);
-    }
-  }
-
-  /** Builds what the log holds into `vhost`; returns the ids under which messages lie. */
-  restore(vhost: VirtualHost): Set<number> {
-    const ids = new Set<number>();
-    for (const { entry } of this.#exchanges.values()) {
-      if (entry.vhost !== vhost.name) continue;
-      const storeId = entry.id === undefined ? null : Number(entry.id);
-      if (storeId !== null) ids.add(storeId);
-      vhost.declareExchange(String(entry.name), {
-        type: String(entry.type),
-        durable: true,
-        autoDelete: entry.autoDelete === true,
-        internal: entry.internal === true,
-        args: argumentsFromJson(entry.args) as Arguments,
-      }, storeId);
-    }
-    for (const { entry } of this.#queues.values()) {
-      if (entry.vhost !== vhost.name) continue;
-      const id = Number(entry.id);
-      vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
-      ids.add(id);
-    }
-    for (const placed of this.#bindings.values()) {
-      if (placed.entry.vhost === vhost.name) this.#restoreBinding(vhost, placed);
-    }
-    return ids;
-  }
-
-  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): void {
-    const source = vhost.exchanges.get(String(entry.source));
-    const toQueue = entry.kind === "queue";
-    const destination = (toQueue ? vhost.queues : vhost.exchanges).get(String(entry.destination));
-    if (source === undefined || destination === undefined) return;
-    const sourcePlace = this.#exchanges.get(key(entry.vhost, entry.source))?.place ?? 0;
-    const among = toQueue ? this.#queues : this.#exchanges;
-    const destinationPlace = among.get(key(entry.vhost, entry.destination))?.place ?? 0;
-    if (sourcePlace > place || destinationPlace > place) return;
-    vhost.bind(source.name, destination, String(entry.routingKey), argumentsFromJson(entry.args) as Arguments);
-  }
-}
-
-function key(...parts: unknown[]): string {
-  return JSON.stringify(parts);
-}
-
-function bindingKey(entry: Entry): string {
-  return key(entry.vhost, entry.source, entry.kind, entry.destination, entry.routingKey, entry.args);
 }

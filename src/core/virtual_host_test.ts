@@ -7,7 +7,8 @@ import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
 import { ReadWindow } from "../store/read_window.ts";
 import { type ArgumentValue, NO_ARGUMENTS } from "./arguments.ts";
-import { DefinitionsReplay, type Entry } from "./definitions.ts";
+import type { Entry } from "./definitions.ts";
+import { DefinitionsReplay } from "./definitions_replay.ts";
 import type { Consumer, Queue } from "./queue.ts";
 import { Refusal, type RefusalReason } from "./refusal.ts";
 import { Timers } from "./timers.ts";
@@ -387,9 +388,12 @@ test("a log played back gives what was durable, and nothing that was deleted or 
     const replay = new DefinitionsReplay();
     for (const entry of entries) replay.replay(JSON.parse(JSON.stringify(entry)));
     const fresh = setUp();
-    const ids = replay.restore(fresh.vhost);
+    const { live, named } = replay.ids;
+    const loose = replay.restore(fresh.vhost);
     assert.deepEqual(names([...fresh.vhost.queues.values()]), ["a", "b"]);
-    assert.deepEqual(ids, new Set([a.id, vhost.queue("b").id]));
+    assert.deepEqual(live, new Set([a.id, vhost.queue("b").id]));
+    assert.deepEqual(named.has(b.id), entries === log, "what was deleted is known as long as the log names it");
+    assert.equal(loose > 0, entries === log);
     assert.deepEqual([...fresh.vhost.exchanges.keys()].filter((name) => !name.startsWith("amq.")), ["", "e"]);
     assert.deepEqual(fresh.vhost.exchange("e").args, args);
     assert.deepEqual(

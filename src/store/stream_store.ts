@@ -44,6 +44,11 @@ export interface StreamStoreOptions {
   readonly segmentBytesMax?: number;
 }
 
+/** Where a stream keeps how far its named consumers came. */
+export function streamOffsetsPath(directory: string): string {
+  return join(directory, "offsets");
+}
+
 export class StreamStore {
   /** Message bytes on disk, record heads included. */
   bytes = 0;
@@ -54,7 +59,8 @@ export class StreamStore {
   readonly #index = new StreamIndex();
   readonly #tail: Tail;
   readonly #keeper: SegmentKeeper;
-  readonly #retention: Retention;
+  /** May change: what is beyond it goes with the next `retain`. */
+  retention: Retention;
   readonly #cursors = new Set<StreamCursor>();
   readonly #parts: StreamParts;
   /** The end of this turn will flush. */
@@ -74,7 +80,7 @@ export class StreamStore {
     this.#host = host;
     this.#directory = directory;
     this.#tail = tail;
-    this.#retention = options.retention;
+    this.retention = options.retention;
     new StreamRecovery(queueId, directory, host).run(chain, index);
     const bytesMax = Math.max(segmentBytesMax, SEGMENT_BYTES_LEAST);
     // A stream that grew goes on with large segments.
@@ -82,7 +88,7 @@ export class StreamStore {
     this.#keeper = new SegmentKeeper(queueId, { bytesMin, bytesMax }, chain, tail, directory, host, () => {
       return index.nextOffset;
     });
-    const offsetsPath = directory.persistent ? join(options.directory, "offsets") : "";
+    const offsetsPath = directory.persistent ? streamOffsetsPath(options.directory) : "";
     this.offsets = new StreamOffsets(offsetsPath, queueId, directory, host);
     this.#parts = {
       chain,
@@ -210,7 +216,7 @@ export class StreamStore {
 
   /** `upTo` and what follows it stay. */
   #retain(nowMs: number, upTo: Segment | null): void {
-    const { maxAgeMs, maxBytes, maxLength } = this.#retention;
+    const { maxAgeMs, maxBytes, maxLength } = this.retention;
     for (let first = this.#index.entries[0]; first !== undefined; first = this.#index.entries[0]) {
       if (first.segment === upTo) return;
       const isOld = nowMs - first.lastTimestampMs > maxAgeMs;

@@ -154,7 +154,7 @@ test("age counts from when a message came, not from when a later process went on
   stream.close();
 });
 
-test("a flipped bit costs its own message, at every place of the first segment", async () => {
+test("a flipped bit costs its own message, at every place of the first segment", { timeout: 60_000 }, async () => {
   const host = await plainHost();
   let stream = openStream(host);
   fill(stream, 0, 200);

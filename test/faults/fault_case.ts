@@ -12,6 +12,8 @@ export type FaultTarget = Exclude<Target, "command">;
 export interface FaultContext {
   /** The whole run, for the published table; otherwise the short one of `npm test`. */
   readonly full: boolean;
+  /** How many kills, cuts, rounds, instead of the size's own number. */
+  readonly times?: number | undefined;
   /** What is random follows from it. */
   readonly seed: number;
   readonly target: FaultTarget;

@@ -5,6 +5,7 @@
 //   npm run faults -- --full T02          as for the table in docs/reliability.md
 //   --target bun|deno|executable          what the broker runs on (default: executable)
 //   --seed N                              repeats the choices of an earlier run
+//   --times N                             so many kills, cuts, rounds instead of the usual number
 //   --record FILE                         appends the results as JSON lines: table.ts makes the table of them
 
 import { appendFileSync } from "node:fs";
@@ -17,11 +18,11 @@ import type { Row } from "./table.ts";
 
 const TARGETS: readonly FaultTarget[] = ["bun", "deno", "executable"];
 
-const { full, seed, target, record, chosen } = options();
+const { full, times, seed, target, record, chosen } = options();
 let failed = 0;
 for (const fault of chosen) {
   console.log(`${fault.name} ${fault.title}`);
-  const context: FaultContext = { full, seed, target, mutant: null, log: (text) => console.log(`     ${text}`) };
+  const context: FaultContext = { full, times, seed, target, mutant: null, log: (text) => console.log(`     ${text}`) };
   const outcome = await runCase(fault, context);
   report(outcome);
   if (outcome.missing.length === 0 && !passed(outcome)) failed++;
@@ -39,6 +40,7 @@ function options() {
         seed: { type: "string" },
         target: { type: "string", default: "executable" },
         record: { type: "string" },
+        times: { type: "string" },
       },
       allowPositionals: true,
     });
@@ -46,7 +48,11 @@ function options() {
     if (target === undefined) throw new Error(`--target takes ${TARGETS.join(", ")}, not '${values.target}'`);
     const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(values.seed);
     if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) throw new Error("--seed takes a number below 2^32");
-    return { full: values.full, seed, target, record: values.record, chosen: choose(positionals) };
+    const times = values.times === undefined ? undefined : Number(values.times);
+    if (times !== undefined && !(Number.isInteger(times) && times > 0)) {
+      throw new Error("--times takes a number above 0");
+    }
+    return { full: values.full, times, seed, target, record: values.record, chosen: choose(positionals) };
   } catch (error) {
     console.error(`faults: ${(error as Error).message}`);
     return process.exit(2);
@@ -92,6 +98,8 @@ function rowOf(outcome: CaseOutcome): Row {
     controlWhat,
     control,
     seconds: Math.round(outcome.seconds),
-    command: `npm run faults --${full ? " --full" : ""} --target ${target} --seed ${seed} ${name}`,
+    command: `npm run faults --${full ? " --full" : ""}${
+      times === undefined ? "" : ` --times ${times}`
+    } --target ${target} --seed ${seed} ${name}`,
   };
 }

@@ -7,10 +7,11 @@ import type { Need } from "./fault_case.ts";
 
 const FOUND: Readonly<Record<Need, () => boolean>> = {
   root: () => process.getuid?.() === 0,
-  loop: () => existsSync("/dev/loop-control") && has("losetup", "--version") && has("mkfs.ext4", "-V"),
-  reflink: () => has("mkfs.xfs", "-V") || has("mkfs.btrfs", "--version"),
-  strace: () => has("strace", "--version"),
-  faketime: () => has("faketime", "--version"),
+  loop: () => existsSync("/dev/loop-control") && hasProgram("losetup", "--version") && hasProgram("mkfs.ext4", "-V"),
+  reflink: () => hasProgram("mkfs.xfs", "-V") || hasProgram("mkfs.btrfs", "--version"),
+  // It may be there and not be allowed to.
+  strace: () => hasProgram("strace", "-o", "/dev/null", "true"),
+  faketime: () => faketimeLibrary() !== null,
 };
 const answers = new Map<Need, boolean>();
 
@@ -23,7 +24,14 @@ export function missingOf(needs: readonly Need[]): Need[] {
   });
 }
 
-function has(program: string, flag: string): boolean {
-  const result = spawnSync(program, [flag], { stdio: "ignore" });
+/** To be preloaded; null where it is not installed. The program `faketime` would leave shared memory behind. */
+export function faketimeLibrary(): string | null {
+  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
+  const places = [`/usr/lib/${machine}-linux-gnu`, "/usr/lib64", "/usr/lib", "/usr/local/lib"];
+  return places.map((place) => `${place}/faketime/libfaketimeMT.so.1`).find(existsSync) ?? null;
+}
+
+export function hasProgram(program: string, ...args: string[]): boolean {
+  const result = spawnSync(program, args, { stdio: "ignore" });
   return result.error === undefined && result.status === 0;
 }

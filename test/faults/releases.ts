@@ -1,10 +1,12 @@
 // What a case has taken from the machine (mounts, loop devices, directories) and gives back, whatever happens to it.
 
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 
 export class Releases {
   readonly #open: { readonly what: string; readonly release: () => void }[] = [];
   readonly #atExit = () => {
+    killChildren();
     for (const error of this.#releaseAll()) console.error(error);
   };
   readonly #atSignal = (signal: NodeJS.Signals) => {
@@ -43,5 +45,19 @@ export class Releases {
       }
     }
     return errors;
+  }
+}
+
+/** Whoever was started by this process may have files open on what is to be released. */
+function killChildren(): void {
+  for (const thread of readdirSync("/proc/self/task")) {
+    for (const pid of readFileSync(`/proc/self/task/${thread}/children`, "utf8").split(" ")) {
+      if (pid.trim() === "") continue;
+      try {
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // Gone by itself.
+      }
+    }
   }
 }

@@ -71,7 +71,7 @@ export class Machine {
     this.#ending = false;
     this.#stepsLeft = dieAtStep;
     const { segmentBytes } = this.settings;
-    const config = { dataDir: DATA_DIR, segmentBytes, residentBytesMax: 0, freeDiskBytesMin: 0, amqp: { port: 0 } };
+    const config = { dataDir: DATA_DIR, segmentBytes, memoryBytesMax: 0, freeDiskBytesMin: 0, amqp: { port: 0 } };
     const onFault = (fault: Error): void => void this.#faults.push(fault);
     const broker = new this.#product.Broker(config, { onFault }, this.runtime);
     const state: { outcome: "starting" | "started" | Error } = { outcome: "starting" };

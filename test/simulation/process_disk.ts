@@ -45,6 +45,12 @@ export function diskOf(process: SimProcess): Disk {
       return process.describe(file);
     },
     close: (fd) => process.release(fd),
+    read(fd, bytes, to, count, at) {
+      const file = process.fileOf(fd);
+      const found = Math.max(0, Math.min(count, file.size - at));
+      bytes.set(file.cache.subarray(at, at + found), to);
+      return found;
+    },
     write(fd, bytes, from, count, at) {
       process.write(process.fileOf(fd), "log", bytes, from, count, at);
       return count;
@@ -112,6 +118,11 @@ export function diskOf(process: SimProcess): Disk {
     },
     makePrivate: (path) => void process.directory(path),
     list: (path) => [...process.directory(path).entries.keys()],
+    entries(path) {
+      return [...process.directory(path).entries].map(([name, node]) => {
+        return { name, kind: node instanceof SimDirectory ? "directory" : "file" };
+      });
+    },
     listDirectories(path) {
       return [...process.directory(path).entries].filter(([, node]) => node instanceof SimDirectory).map(([name]) =>
         name

@@ -54,4 +54,8 @@ export class SimRuntime implements Runtime {
   lock(path: string): FileLock | null {
     return this.#process.lock(path);
   }
+
+  lockFound(path: string): FileLock | null {
+    return this.#process.lock(path);
+  }
 }

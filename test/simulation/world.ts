@@ -154,6 +154,7 @@ export class World {
     const fakes: [target: object, name: string, value: unknown][] = [
       [Date, "now", () => START_MS + Math.floor(this.nowMs)],
       [performance, "now", () => this.nowMs],
+      [performance, "timeOrigin", START_MS],
       [Math, "random", () => this.#entropy.fraction()],
       [crypto, "getRandomValues", <T extends Int32Array | Uint8Array>(array: T): T => {
         for (let i = 0; i < array.length; i++) array[i] = this.#entropy.u32();
