@@ -234,8 +234,7 @@ class Parts {
     if (!this.#config.memory) this.#openDisk(replay);
     this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const loose = this.#realm.restore(replay);
-    const { defaultUser, defaultPassword } = this.#config;
-    if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
+    if (!replay.knowsIdentity) this.#createDefaults();
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
       this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
     }
@@ -282,6 +281,17 @@ class Parts {
       throw new Error("memory-mapped files are not to be had here; expected store = auto or plain");
     }
     return this.#runtime.plainFiles();
+  }
+
+  /** All of them or none: with a part nobody could log in, and the next start would take that for what is wanted. */
+  #createDefaults(): void {
+    const { defaultUser, defaultPassword } = this.#config;
+    this.#realm.createDefaults(defaultUser, defaultPassword);
+    try {
+      this.#definitions?.compact(this.#realm.entries());
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {

@@ -32,7 +32,7 @@ export class Auditor {
       if (queue.kind === "target") await this.#machine.sleep(100);
       await this.audit(queue, drain && queue.kind === "target");
     }
-    if (drain) this.#model.checkDeadLetters();
+    this.#model.checkDeadLetters();
   }
 
   async audit(queue: SimQueue, drain: boolean): Promise<void> {
