@@ -117,9 +117,8 @@ export const MUTANTS: readonly SimulationMutant[] = [
     seed: 8,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "    disk.truncate(fd, scan.end);\n",
-      replace:
-        "    disk.truncate(fd, Math.max(8, scan.end - 4));\n    return { fd, end: Math.max(8, scan.end - 4) };\n",
+      find: "  if (end < bytes.length) disk.truncate(fd, end);\n",
+      replace: "  end = end < bytes.length ? Math.max(8, end - 4) : end;\n  disk.truncate(fd, end);\n",
     }],
   },
   {
@@ -128,8 +127,8 @@ export const MUTANTS: readonly SimulationMutant[] = [
     seed: 213,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));\n  return { fd, end: scan.end };",
-      replace: "  return { fd, end: scan.end };",
+      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));\n  return { fd, end };",
+      replace: "  return { fd, end };",
     }],
   },
   {
@@ -174,17 +173,13 @@ export const MUTANTS: readonly SimulationMutant[] = [
   },
   {
     name: "simulation_acks_not_written",
-    what: "acknowledgements are written when their log is open already, and otherwise not",
+    what: "of the acknowledgements of a turn the first ones are not written",
     seed: 16,
     edits: [{
-      file: "store/settlements.ts",
-      find: "    segment.pending.clear();\n    segment.returns = null;",
-      replace: "    segment.returns = null;",
-    }, {
-      file: "store/settlements.ts",
-      find: "    const problem = log.append(segment, deliveredTo, this.#scratch);",
+      file: "store/ack_log.ts",
+      find: "    for (let i = 0; i < pending.count; i++) {\n      at = this.#encode(words, at, index++, KIND_SETTLED",
       replace:
-        "    if (!made) segment.pending.clear();\n    const problem = log.append(segment, deliveredTo, this.#scratch);",
+        "    for (let i = 1; i < pending.count; i++) {\n      at = this.#encode(words, at, index++, KIND_SETTLED",
     }],
   },
   {
