@@ -83,47 +83,51 @@ for (const target of testTargets().filter((name) => name !== "command")) {
         assert.equal(await broker.terminate(), 0, broker.stderr);
       }));
 
-    it("serves rabbitmqadmin", { skip: missing ?? (process.versions.bun === undefined ? "run from Bun alone" : false) }, () =>
-      withBroker(async (broker) => {
-        const run = (...words: string[]): string => {
-          const { status, stdout, stderr } = spawnSync(
-            "python3",
-            [RABBITMQADMIN!, "-P", `${broker.httpPort}`, "-f", "tsv", ...words],
-            { encoding: "utf8", env: { ...process.env, PYTHONWARNINGS: "ignore" }, timeout: TEST_TIMEOUT_MS },
-          );
-          assert.equal(status, 0, `${words.join(" ")}: ${stdout}${stderr}`);
-          return stdout;
-        };
-        const file = `${broker.dataDir}/exported.json`;
-        run("declare", "vhost", "name=v");
-        run("declare", "user", "name=u", "password=p", "tags=management");
-        run("declare", "permission", "vhost=v", "user=u", "configure=.*", "write=.*", "read=.*");
-        run("declare", "exchange", "name=x", "type=topic");
-        run("declare", "queue", "name=q", "durable=true", 'arguments={"x-max-length": 9}');
-        run("declare", "binding", "source=x", "destination=q", "routing_key=a.#");
-        run("declare", "policy", "name=p", "pattern=^q$", 'definition={"message-ttl":600000}', "apply-to=queues");
-        assert.match(run("publish", "exchange=x", "routing_key=a.b", "payload=hello"), /Message published/);
-        assert.match(run("list", "queues", "name", "messages", "policy"), /^q\t1\tp$/m);
-        assert.match(run("list", "bindings"), /^x\tq\ta\.#/m);
-        assert.match(run("list", "users"), /^u\t/m);
-        assert.match(run("list", "permissions"), /u/);
-        assert.match(run("list", "policies"), /p/);
-        assert.match(run("list", "vhosts"), /^v/m);
-        for (const what of ["nodes", "connections", "channels", "consumers", "exchanges", "parameters"]) {
-          run("list", what);
-        }
-        assert.match(run("show", "overview"), /queue_totals/);
-        assert.match(run("get", "queue=q", "ackmode=ack_requeue_true"), /hello/);
-        run("export", file);
-        run("purge", "queue", "name=q");
-        run("delete", "queue", "name=q");
-        run("import", file);
-        assert.match(run("list", "queues", "name", "messages"), /^q\t0$/m);
-        run("delete", "binding", "source=x", "destination_type=queue", "destination=q", "properties_key=a.%23");
-        run("delete", "policy", "name=p");
-        run("delete", "exchange", "name=x");
-        run("delete", "user", "name=u");
-        run("delete", "vhost", "name=v");
-      }));
+    it(
+      "serves rabbitmqadmin",
+      { skip: missing ?? (process.versions.bun === undefined ? "run from Bun alone" : false) },
+      () =>
+        withBroker(async (broker) => {
+          const run = (...words: string[]): string => {
+            const { status, stdout, stderr } = spawnSync(
+              "python3",
+              [RABBITMQADMIN!, "-P", `${broker.httpPort}`, "-f", "tsv", ...words],
+              { encoding: "utf8", env: { ...process.env, PYTHONWARNINGS: "ignore" }, timeout: TEST_TIMEOUT_MS },
+            );
+            assert.equal(status, 0, `${words.join(" ")}: ${stdout}${stderr}`);
+            return stdout;
+          };
+          const file = `${broker.dataDir}/exported.json`;
+          run("declare", "vhost", "name=v");
+          run("declare", "user", "name=u", "password=p", "tags=management");
+          run("declare", "permission", "vhost=v", "user=u", "configure=.*", "write=.*", "read=.*");
+          run("declare", "exchange", "name=x", "type=topic");
+          run("declare", "queue", "name=q", "durable=true", 'arguments={"x-max-length": 9}');
+          run("declare", "binding", "source=x", "destination=q", "routing_key=a.#");
+          run("declare", "policy", "name=p", "pattern=^q$", 'definition={"message-ttl":600000}', "apply-to=queues");
+          assert.match(run("publish", "exchange=x", "routing_key=a.b", "payload=hello"), /Message published/);
+          assert.match(run("list", "queues", "name", "messages", "policy"), /^q\t1\tp$/m);
+          assert.match(run("list", "bindings"), /^x\tq\ta\.#/m);
+          assert.match(run("list", "users"), /^u\t/m);
+          assert.match(run("list", "permissions"), /u/);
+          assert.match(run("list", "policies"), /p/);
+          assert.match(run("list", "vhosts"), /^v/m);
+          for (const what of ["nodes", "connections", "channels", "consumers", "exchanges", "parameters"]) {
+            run("list", what);
+          }
+          assert.match(run("show", "overview"), /queue_totals/);
+          assert.match(run("get", "queue=q", "ackmode=ack_requeue_true"), /hello/);
+          run("export", file);
+          run("purge", "queue", "name=q");
+          run("delete", "queue", "name=q");
+          run("import", file);
+          assert.match(run("list", "queues", "name", "messages"), /^q\t0$/m);
+          run("delete", "binding", "source=x", "destination_type=queue", "destination=q", "properties_key=a.%23");
+          run("delete", "policy", "name=p");
+          run("delete", "exchange", "name=x");
+          run("delete", "user", "name=u");
+          run("delete", "vhost", "name=v");
+        }),
+    );
   });
 }
