@@ -22,6 +22,7 @@ import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
+import { Mqtt } from "./mqtt/mqtt.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DataDir } from "./store/data_dir.ts";
@@ -56,7 +57,7 @@ export interface BrokerHooks {
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp";
+  readonly protocol: "amqp" | "mqtt";
   readonly host: string;
   readonly port: number;
 }
@@ -94,8 +95,7 @@ export class Broker {
 
   /** What is listened on, with the ports that were really bound. */
   get listeners(): readonly Listening[] {
-    const address = this.#parts?.amqp?.address;
-    return address === undefined ? [] : [{ protocol: "amqp", ...address }];
+    return this.#parts?.listeners ?? [];
   }
 
   /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
@@ -130,8 +130,9 @@ export class Broker {
 
 /** A running broker's parts. */
 class Parts {
-  amqp: AmqpListener | null = null;
   readonly alarms: Alarms;
+  #amqp: AmqpListener | null = null;
+  readonly #mqtt: Mqtt;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -174,6 +175,28 @@ class Parts {
         return current().residentBytesMax;
       },
     });
+    this.#mqtt = new Mqtt({
+      settings: config.mqtt,
+      turn: this.#turn,
+      timers: this.#timers,
+      commit: this.#commit,
+      clock: this.#clock,
+      alarms: this.alarms,
+      log: textLog(getLogger(["leveret", "mqtt"])),
+      defaultVhost: DEFAULT_VHOST,
+      version: `${NAME} version ${VERSION}`,
+      segmentBytes: config.segmentBytes,
+      openStore: (id, durable, args) => this.#openQueue(id, durable, args),
+      nextStoreId: () => ++this.#queueIdMax,
+    });
+  }
+
+  get listeners(): readonly Listening[] {
+    const places: Listening[] = [];
+    if (this.#amqp !== null) places.push({ protocol: "amqp", ...this.#amqp.address });
+    const { address } = this.#mqtt;
+    if (address !== null) places.push({ protocol: "mqtt", ...address });
+    return places;
   }
 
   reconfigure(config: Config): void {
@@ -193,6 +216,7 @@ class Parts {
     this.#replaying = false;
     this.#queueIdMax = replay.queueIdMax;
     this.#removeOrphans(ids);
+    this.#mqtt.openHost(vhost);
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -326,7 +350,12 @@ class Parts {
     this.alarms.check();
     this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
     this.#alarmChecks.unref();
-    if (amqp.port < 0) return;
+    if (amqp.port >= 0) await this.#listenAmqp(users);
+    await this.#mqtt.listen(this.#runtime, users);
+  }
+
+  async #listenAmqp(users: Users): Promise<void> {
+    const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
       vhosts: this.#vhosts,
@@ -339,7 +368,7 @@ class Parts {
       alarms: this.alarms,
       replies: new DirectReplies(),
     };
-    this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+    this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
 
   // Running
@@ -347,6 +376,7 @@ class Parts {
   #keepHouse(): void {
     this.#clock.refresh();
     for (const vhost of this.#vhosts.values()) vhost.cool();
+    this.#mqtt.cool();
     this.#compactDefinitions();
     this.#turn.schedule();
   }
@@ -365,10 +395,11 @@ class Parts {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
     if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
     this.#timers.close();
-    await this.amqp?.close();
+    await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();
       for (const vhost of this.#vhosts.values()) vhost.close();
+      this.#mqtt.close();
       await this.#commit.drain();
     } finally {
       await this.#release();

@@ -3,6 +3,7 @@
 
 import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
+import { ReadGate } from "../lib/read_gate.ts";
 import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
@@ -26,7 +27,6 @@ import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
-import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {

@@ -21,6 +21,7 @@ export interface Config {
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
   readonly amqp: AmqpConfig;
+  readonly mqtt: MqttConfig;
 }
 
 export interface AmqpConfig {
@@ -34,8 +35,29 @@ export interface AmqpConfig {
   readonly messageBytesMax: number;
 }
 
+export interface MqttConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off. */
+  readonly port: number;
+  readonly packetBytesMax: number;
+  /** Messages that a client may have unacknowledged. */
+  readonly inFlightMax: number;
+  /** Messages that wait for one session; 0 for any number. */
+  readonly queuedMax: number;
+  /** 0 for ever. */
+  readonly sessionExpiryMax: number;
+  /** 0 for any. */
+  readonly keepAliveMax: number;
+  /** 0 for never. */
+  readonly systemIntervalSeconds: number;
+  readonly topicMapping: OptionValues["topicMapping"];
+}
+
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp">> & { readonly amqp?: Partial<AmqpConfig> };
+export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt">> & {
+  readonly amqp?: Partial<AmqpConfig>;
+  readonly mqtt?: Partial<MqttConfig>;
+};
 
 /** Of the machine's memory: as RabbitMQ's high-water mark. */
 const MEMORY_PART_MAX = 0.6;
@@ -55,9 +77,12 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, ...main } = given;
-  const { bind, port, ...tuning } = amqp;
-  const flat: Record<string, unknown> = { ...main, ...tuning, amqpBind: bind, amqpPort: port };
+  const { amqp = {}, mqtt = {}, ...main } = given;
+  const { bind, port, ...amqpTuning } = amqp;
+  const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
+  // A program that wants MQTT says so: one that starts several brokers must not find a port taken that it never named.
+  const places = { amqpBind: bind, amqpPort: port, mqttBind, mqttPort: mqttPort ?? -1 };
+  const flat: Record<string, unknown> = { ...main, ...amqpTuning, ...mqttTuning, ...places };
   for (const [name, value] of Object.entries(flat)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(OPTIONS, name)) throw new ConfigFault(`unknown setting '${name}'`);
@@ -97,6 +122,17 @@ export function configOf(values: OptionValues): Config {
       frameBytesMax: values.frameBytesMax,
       channelMax: values.channelMax,
       messageBytesMax: values.messageBytesMax,
+    }),
+    mqtt: Object.freeze({
+      bind: values.mqttBind,
+      port: values.mqttPort,
+      packetBytesMax: values.packetBytesMax,
+      inFlightMax: values.inFlightMax,
+      queuedMax: values.queuedMax,
+      sessionExpiryMax: values.sessionExpiryMax,
+      keepAliveMax: values.keepAliveMax,
+      systemIntervalSeconds: values.systemIntervalSeconds,
+      topicMapping: values.topicMapping,
     }),
   });
 }

@@ -8,7 +8,7 @@ import type { Binding } from "./exchange.ts";
 import type { Consumer, Owner } from "./queue.ts";
 import type { Target } from "./target.ts";
 
-export type QueueType = "classic" | "quorum" | "stream";
+export type QueueType = "classic" | "quorum" | "stream" | "mqtt-qos0";
 
 /** Where a delivery goes back to: what settles it and what gives it anew. */
 export interface Source {

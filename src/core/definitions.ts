@@ -3,6 +3,7 @@
 import type { AnyQueue } from "./any_queue.ts";
 import { type Arguments, argumentsFromJson, argumentsToJson } from "./arguments.ts";
 import type { Binding, Exchange } from "./exchange.ts";
+import type { RecordValue } from "./records.ts";
 import type { VirtualHost } from "./virtual_host.ts";
 
 export type Entry = Record<string, unknown>;
@@ -50,6 +51,7 @@ export class DefinitionsReplay {
   readonly #exchanges = new Map<string, Placed>();
   readonly #queues = new Map<string, Placed>();
   readonly #bindings = new Map<string, Placed>();
+  readonly #records = new Map<string, Entry>();
   #place = 0;
   #queueIdMax = 0;
 
@@ -84,6 +86,13 @@ export class DefinitionsReplay {
       case "unbind":
         this.#bindings.delete(bindingKey(entry));
         break;
+      case "record":
+        this.#records.set(key(entry.vhost, entry.kind, entry.name), entry);
+        this.#queueIdMax = Math.max(this.#queueIdMax, storeIdOf(entry));
+        break;
+      case "record-delete":
+        this.#records.delete(key(entry.vhost, entry.kind, entry.name));
+        break;
       default:
         throw new Error(`definitions log: expected a known entry, found op '${String(entry.op)}'`);
     }
@@ -113,6 +122,11 @@ export class DefinitionsReplay {
     for (const placed of this.#bindings.values()) {
       if (placed.entry.vhost === vhost.name) this.#restoreBinding(vhost, placed);
     }
+    for (const entry of this.#records.values()) {
+      if (entry.vhost !== vhost.name) continue;
+      vhost.records.set(String(entry.kind), String(entry.name), entry.value as RecordValue);
+      ids.add(storeIdOf(entry));
+    }
     return ids;
   }
 
@@ -131,6 +145,11 @@ export class DefinitionsReplay {
 
 function key(...parts: unknown[]): string {
   return JSON.stringify(parts);
+}
+
+/** The id of the store that a record names; 0 for none. */
+function storeIdOf({ value }: Entry): number {
+  return Number((value as RecordValue).id ?? 0);
 }
 
 function bindingKey(entry: Entry): string {

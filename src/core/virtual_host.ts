@@ -11,24 +11,19 @@ import { BUILT_IN, checkExchangeType, createExchange } from "./exchanges/create.
 import { DefaultMatcher } from "./exchanges/direct.ts";
 import { type Route, Router } from "./exchanges/router.ts";
 import type { Consumer, Owner, QueueServices } from "./queue.ts";
-import { Queue } from "./queue.ts";
+import { createQueue, type QueueDeclaration, settingsOf } from "./queue_creation.ts";
 import type { Message } from "../store/message.ts";
+import { DIRECT_QUEUE_ARGUMENTS } from "./direct_queue.ts";
 import { DelayedExchanges } from "./delayed_exchanges.ts";
 import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
-import { Deduplication } from "./deduplication.ts";
-import { checkProperties, QueueSettings } from "./queue_settings.ts";
+import { checkProperties } from "./queue_settings.ts";
+import { Records } from "./records.ts";
 import { Refusal } from "./refusal.ts";
 import { Stream } from "./stream.ts";
-import { StreamSettings } from "./stream_settings.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
 import { WarmQueues } from "./warm_queues.ts";
 
-export interface QueueDeclaration {
-  readonly durable: boolean;
-  readonly autoDelete: boolean;
-  readonly exclusive: boolean;
-  readonly args: Arguments;
-}
+export type { QueueDeclaration } from "./queue_creation.ts";
 
 export class VirtualHost {
   readonly name: string;
@@ -36,6 +31,8 @@ export class VirtualHost {
   readonly queues = new Map<string, AnyQueue>();
   /** Grows with every change that may lead a message elsewhere: what was routed under another number is stale. */
   revision = 1;
+  /** What protocols keep here. */
+  readonly records: Records;
   readonly #services: VirtualHostServices;
   readonly #router = new Router(this.exchanges);
   readonly #delayed: DelayedExchanges;
@@ -49,6 +46,7 @@ export class VirtualHost {
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    this.records = new Records(name, services.definitions);
     const { turn, timers, commit } = services;
     const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
     const deadLetters = new DeadLetters({ turn, timers, commit, route });
@@ -171,9 +169,19 @@ export class VirtualHost {
       queue.renew();
       return { queue, durable: this.#logged(queue) };
     }
+    return this.#declareNew(name, declaration, declaration.exclusive ? owner : null);
+  }
+
+  /** A queue that keeps nothing, if there is none of that name; see `DirectQueue`. */
+  declareDirectQueue(name: string, durable: boolean, owner: Owner | null): AnyQueue {
+    const declaration = { durable, autoDelete: false, exclusive: owner !== null, args: DIRECT_QUEUE_ARGUMENTS };
+    return this.queues.get(name) ?? this.#declareNew(name, declaration, owner).queue;
+  }
+
+  #declareNew(name: string, declaration: QueueDeclaration, owner: Owner | null): { queue: AnyQueue; durable: boolean } {
     const { queuesMax } = this.#services.limits;
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
-    const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
+    const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, owner);
     if (queue.owner !== null) this.#own(queue.owner, queue);
     if (!this.#logged(queue)) return { queue, durable: false };
     this.#services.definitions.append(queueEntry(this.name, queue));
@@ -321,6 +329,7 @@ export class VirtualHost {
         if (this.#isDurable(binding)) yield bindingEntry("bind", this.name, binding);
       }
     }
+    yield* this.records.entries();
   }
 
   // Housekeeping
@@ -350,21 +359,16 @@ export class VirtualHost {
   }
 
   #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): AnyQueue {
-    const { durable, autoDelete, args } = declaration;
-    const text = this.queueText(name);
-    const settings = settingsOf(args, text);
-    let queue: AnyQueue;
-    if (settings.type === "stream") {
-      const store = this.#services.openStream(id, settings);
-      const stream = new Stream(name, id, { args, settings, text }, store, this.#queueServices);
-      this.#streams.add(stream);
-      queue = stream;
-    } else {
-      const deduplication = Deduplication.of(args, text);
-      const store = this.#services.openStore(id, durable && owner === null, args);
-      const options = { durable, autoDelete, owner, args, settings, deduplication };
-      queue = new Queue(name, id, options, store, this.#queueServices);
-    }
+    const queue = createQueue(
+      name,
+      id,
+      declaration,
+      owner,
+      this.queueText(name),
+      this.#services,
+      this.#queueServices,
+    );
+    if (queue instanceof Stream) this.#streams.add(queue);
     this.queues.set(name, queue);
     this.revision++;
     return queue;
@@ -388,8 +392,4 @@ export class VirtualHost {
       `cannot ${what}: ${kind} limit in vhost '${this.name}' (${max}) is reached`,
     );
   }
-}
-
-function settingsOf(args: Arguments, text: string): QueueSettings | StreamSettings {
-  return args.get("x-queue-type") === "stream" ? new StreamSettings(args, text) : QueueSettings.of(args, text);
 }

@@ -24,7 +24,11 @@ class Leveret {
 
   constructor(target: Target, words: readonly string[], environment: Environment = {}) {
     const { program, args } = commandOf(target);
-    this.program = new Program(program, [...args, ...words], { NO_COLOR: "1", ...environment });
+    this.program = new Program(program, [...args, ...words], {
+      NO_COLOR: "1",
+      LEVERET_MQTT_PORT: "-1",
+      ...environment,
+    });
   }
 
   /** The port of the ready line, which must be all that was printed. */

@@ -148,6 +148,8 @@ export class Program {
 export interface BrokerOptions {
   dataDir?: string;
   port?: number;
+  /** Of MQTT, -1 for none; a free one without it. */
+  mqttPort?: number;
   args?: readonly string[];
   environment?: Record<string, string>;
 }
@@ -156,6 +158,7 @@ export class BrokerProcess {
   readonly target: Target;
   readonly dataDir: string;
   port = 0;
+  mqttPort: number;
   #program: Program;
   readonly #args: readonly string[];
   readonly #environment: Record<string, string>;
@@ -167,6 +170,7 @@ export class BrokerProcess {
     this.#ownsDataDir = ownsDataDir;
     this.#args = options.args ?? [];
     this.#environment = options.environment ?? {};
+    this.mqttPort = options.mqttPort ?? 0;
     this.#program = this.#spawn(options.port ?? 0);
   }
 
@@ -228,13 +232,15 @@ export class BrokerProcess {
       "--data-dir",
       this.dataDir,
       ...this.#args,
-    ], this.#environment);
+    ], { LEVERET_MQTT_PORT: String(this.mqttPort), ...this.#environment });
   }
 
   async #ready(): Promise<void> {
     const listeners = await this.#program.until("ready line", () => READY_LINE.exec(this.#program.stdout)?.[1]);
     const port = /\bamqp 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1];
     if (port !== undefined) this.port = Number(port);
+    const mqttPort = /\bmqtt 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1];
+    if (mqttPort !== undefined) this.mqttPort = Number(mqttPort);
   }
 }
 

@@ -1,16 +1,20 @@
 // Whether a connection's socket is read. Two things hold reading back, and both must be over for it to go on: the peer
 // does not read what it asked for, or an alarm holds and it wants to publish or declare.
 
-import type { Conn } from "../runtime/runtime.ts";
+/** What is held back. */
+export interface Pausable {
+  pause(): void;
+  resume(): void;
+}
 
 export class ReadGate {
   /** The peer does not read what it asked for. */
   #unread = false;
   /** An alarm holds. */
   #blocked = false;
-  readonly #conn: Conn;
+  readonly #conn: Pausable;
 
-  constructor(conn: Conn) {
+  constructor(conn: Pausable) {
     this.#conn = conn;
   }
 

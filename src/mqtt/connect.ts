@@ -1,0 +1,140 @@
+// CONNECT: who is it, may it, and which session goes on.
+
+import { randomBytes } from "node:crypto";
+import type { ConnectPacket } from "../wire/mqtt_decode.ts";
+import {
+  BAD_AUTHENTICATION_METHOD,
+  BAD_USER_NAME_OR_PASSWORD,
+  CLIENT_IDENTIFIER_NOT_VALID,
+  NOT_AUTHORIZED,
+  REMAINING_BYTES_MAX,
+  TOPIC_NAME_INVALID,
+} from "../wire/mqtt_packet.ts";
+import type { MqttProperties } from "../wire/mqtt_properties.ts";
+import { isAllowed } from "./authorize.ts";
+import { type MqttConnection, RECEIVE_MAXIMUM } from "./connection.ts";
+import { TopicAliases } from "./delivery.ts";
+import { MqttError } from "./errors.ts";
+import type { MqttHost } from "./host.ts";
+import { Outgoing } from "./outgoing.ts";
+import { TOPIC_BYTES_MAX } from "./publication.ts";
+import { TOPIC_ALIASES_MAX } from "./publisher.ts";
+import { NEVER, type Session } from "./session.ts";
+import { TOPIC_LEVELS_MAX } from "./subscriptions.ts";
+
+/** The name of the session's queue, which has 22 bytes around the client identifier, is a short string. */
+const CLIENT_ID_BYTES_MAX = 233;
+/** Topics that we give an alias, for clients that take so many. */
+const OUR_ALIASES_MAX = 64;
+/** Who gives no name is the user that everybody knows, as if it had said so; see docs/mqtt.md. */
+const ANONYMOUS = "guest";
+
+export interface Accepted {
+  readonly session: Session;
+  readonly outgoing: Outgoing;
+  readonly present: boolean;
+  readonly properties: MqttProperties;
+  /** Seconds. */
+  readonly keepAlive: number;
+  readonly userName: string;
+}
+
+/** Throws an MqttError with what CONNACK is to say. */
+export function accept(connection: MqttConnection, packet: ConnectPacket): Accepted {
+  const { services, conn } = connection;
+  const { settings } = services;
+  if (packet.properties.authenticationMethod !== undefined) {
+    throw new MqttError(BAD_AUTHENTICATION_METHOD, "no enhanced authentication is supported");
+  }
+  const { vhostName, userName } = login(packet.userName, services.defaultVhost, services.hosts);
+  const password = packet.userName === null
+    ? ANONYMOUS
+    : new TextDecoder().decode(packet.password ?? new Uint8Array(0));
+  const user = services.users.authenticate(userName, password, conn.remote.host);
+  if (user === null) throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
+  const host = services.hosts.get(vhostName);
+  if (host === undefined) throw new MqttError(NOT_AUTHORIZED, `no vhost '${vhostName}'`);
+  if (!isAllowed(user, host.vhost, { kind: "connect" })) {
+    throw new MqttError(NOT_AUTHORIZED, `access to vhost '${vhostName}' refused for user '${userName}'`);
+  }
+  const clientId = clientIdOf(packet);
+  if (packet.will !== null) checkTopic(packet.will.topic);
+  const expiry = Math.min(expiryOf(packet), settings.sessionExpiryMax === 0 ? NEVER : settings.sessionExpiryMax);
+  const keepAlive = keepAliveOf(packet, settings.keepAliveMax);
+  const { session, present } = host.open(packet, clientId, user, expiry);
+  const properties = packet.version === 5 ? connackProperties(packet, clientId, expiry, keepAlive, connection) : {};
+  return { session, outgoing: outgoingOf(connection, session, packet), present, properties, keepAlive, userName };
+}
+
+/** `vhost:user`, as RabbitMQ reads it: what stands before the last colon, if there is one. */
+function login(
+  userName: string | null,
+  defaultVhost: string,
+  hosts: ReadonlyMap<string, MqttHost>,
+): { vhostName: string; userName: string } {
+  if (userName === null) return { vhostName: defaultVhost, userName: ANONYMOUS };
+  const colon = userName.lastIndexOf(":");
+  if (colon < 0 || !hosts.has(userName.slice(0, colon))) return { vhostName: defaultVhost, userName };
+  return { vhostName: userName.slice(0, colon), userName: userName.slice(colon + 1) };
+}
+
+function clientIdOf({ version, clientId, cleanStart }: ConnectPacket): string {
+  if (clientId === "") {
+    const generates = version === 5 || (version === 4 && cleanStart);
+    if (generates) return `auto-${randomBytes(16).toString("hex")}`;
+    throw new MqttError(CLIENT_IDENTIFIER_NOT_VALID, "a client identifier is needed");
+  }
+  if (Buffer.byteLength(clientId) <= CLIENT_ID_BYTES_MAX) return clientId;
+  const found = Buffer.byteLength(clientId);
+  throw new MqttError(
+    CLIENT_IDENTIFIER_NOT_VALID,
+    `expected a client identifier of at most ${CLIENT_ID_BYTES_MAX} bytes, found ${found}`,
+  );
+}
+
+function checkTopic(topic: string): void {
+  if (Buffer.byteLength(topic) <= TOPIC_BYTES_MAX && topic.split("/").length <= TOPIC_LEVELS_MAX) return;
+  throw new MqttError(TOPIC_NAME_INVALID, `a will's topic is longer than ${TOPIC_BYTES_MAX} bytes`);
+}
+
+/** Seconds. Before MQTT 5 a session that is not clean never ends. */
+function expiryOf({ version, cleanStart, properties }: ConnectPacket): number {
+  if (version === 5) return properties.sessionExpiry ?? 0;
+  return cleanStart ? 0 : NEVER;
+}
+
+/** Only MQTT 5 can be told of another one. */
+function keepAliveOf({ version, keepAlive }: ConnectPacket, max: number): number {
+  return version === 5 && max > 0 && (keepAlive === 0 || keepAlive > max) ? max : keepAlive;
+}
+
+function connackProperties(
+  packet: ConnectPacket,
+  clientId: string,
+  expiry: number,
+  keepAlive: number,
+  { services }: MqttConnection,
+): MqttProperties {
+  const properties: MqttProperties = {
+    receiveMaximum: RECEIVE_MAXIMUM,
+    maximumPacketSize: services.settings.packetBytesMax,
+    topicAliasMaximum: TOPIC_ALIASES_MAX,
+  };
+  if (expiry !== (packet.properties.sessionExpiry ?? 0)) properties.sessionExpiry = expiry;
+  if (keepAlive !== packet.keepAlive) properties.serverKeepAlive = keepAlive;
+  if (packet.clientId === "") properties.assignedClientId = clientId;
+  return properties;
+}
+
+function outgoingOf(connection: MqttConnection, session: Session, { version, properties }: ConnectPacket): Outgoing {
+  const { settings, mapping } = connection.services;
+  const aliases = Math.min(properties.topicAliasMaximum ?? 0, OUR_ALIASES_MAX);
+  const recipient = {
+    version,
+    mapping,
+    packetBytesMax: properties.maximumPacketSize ?? REMAINING_BYTES_MAX + 5,
+    aliases: aliases === 0 ? null : new TopicAliases(aliases),
+  };
+  const receiveMaximum = Math.min(properties.receiveMaximum ?? 65_535, settings.inFlightMax);
+  return new Outgoing(connection, session, recipient, receiveMaximum);
+}
