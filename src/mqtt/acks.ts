@@ -1,6 +1,7 @@
 // What a connection still has to acknowledge: PUBACK and PUBREC in the order in which their messages came
 // [MQTT-4.6.0-2, MQTT-4.6.0-3], each when its message is on disk if it is to be there, and none ahead of an earlier one.
 
+import { PUBACK } from "../wire/mqtt_packet.ts";
 import type { CommitWaiter, GroupCommit } from "../store/group_commit.ts";
 
 const CAPACITY_MIN = 16;
@@ -13,6 +14,8 @@ export interface AcksHost {
 }
 
 export class Acks implements CommitWaiter {
+  /** PUBACKs that are not sent yet: with QoS 2 the session counts. */
+  pubacksPending = 0;
   /** Numbers of the last one added, the last one that the running sync covers, the last one sent. */
   #added = 0;
   #sealed = 0;
@@ -27,14 +30,10 @@ export class Acks implements CommitWaiter {
     this.#host = host;
   }
 
-  /** Not sent yet. */
-  get pending(): number {
-    return this.#added - this.#sent;
-  }
-
   /** `toDisk` when it must wait for the disk. Hot. */
   add(type: number, id: number, code: number, toDisk: boolean): void {
-    if (this.pending === this.#ring.length) this.#grow();
+    if (this.#added - this.#sent === this.#ring.length) this.#grow();
+    if (type === PUBACK) this.pubacksPending++;
     this.#ring[this.#added++ & (this.#ring.length - 1)] = type << 24 | code << 16 | id;
     if (this.#waiting) return;
     if (toDisk || this.#sealed > this.#sent) {
@@ -63,7 +62,9 @@ export class Acks implements CommitWaiter {
     const ring = this.#ring;
     while (this.#sent < upTo) {
       const entry = ring[this.#sent++ & (ring.length - 1)]!;
-      this.#host.acknowledge(entry >>> 24, entry & 0xffff, entry >>> 16 & 0xff);
+      const type = entry >>> 24;
+      if (type === PUBACK) this.pubacksPending--;
+      this.#host.acknowledge(type, entry & 0xffff, entry >>> 16 & 0xff);
     }
   }
 

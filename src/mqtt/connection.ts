@@ -200,7 +200,9 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   #checkReceiveMaximum(session: Session): void {
     if (this.version < 5 || this.#publish.qos === 0) return;
-    if (this.#acks.pending + session.receivedCount < RECEIVE_MAXIMUM || session.hasReceived(this.#publish.id)) return;
+    if (this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM || session.hasReceived(this.#publish.id)) {
+      return;
+    }
     throw new MqttError(RECEIVE_MAXIMUM_EXCEEDED, `more than ${RECEIVE_MAXIMUM} messages unacknowledged`);
   }
 

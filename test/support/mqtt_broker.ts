@@ -28,6 +28,11 @@ export class MqttBroker {
     return await this.#started;
   }
 
+  /** Of a broker on disk. */
+  get dataDir(): string {
+    return this.#directories.at(-1)!;
+  }
+
   async port(): Promise<number> {
     return (await this.#broker()).mqttPort;
   }

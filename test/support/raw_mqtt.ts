@@ -136,7 +136,7 @@ export class RawMqtt {
   async next(cmd: string): Promise<Got> {
     const packet = await this.#inbox.next(cmd, WAIT_MS);
     assert.ok(packet !== null, `the connection ended, ${cmd} was expected`);
-    assert.equal(packet.cmd, cmd, JSON.stringify(packet));
+    if (packet.cmd !== cmd) assert.fail(`expected ${cmd}, found ${JSON.stringify(packet)}`);
     return packet;
   }
 
@@ -171,7 +171,7 @@ export class RawMqtt {
       assert.equal(reasonCode, code, `0x${reasonCode?.toString(16)}`);
     }
     const packet = await this.#inbox.next("end of the connection", WAIT_MS);
-    assert.equal(packet, null, `expected the end, found ${JSON.stringify(packet)}`);
+    if (packet !== null) assert.fail(`expected the end, found ${JSON.stringify(packet)}`);
     this.socket.destroy();
   }
 
