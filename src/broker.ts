@@ -1,17 +1,16 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
+import { LoginDelays } from "./core/login_delays.ts";
 import type { AmqpServices, Log } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
+import type { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
@@ -20,27 +19,30 @@ import { Turn } from "./core/turn.ts";
 import { Users } from "./core/user.ts";
 import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import { Mqtt } from "./mqtt/mqtt.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 const DEFAULT_VHOST = "/";
@@ -54,7 +56,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp" | "mqtt";
@@ -65,13 +67,18 @@ export interface Listening {
 /** A message broker. One per data directory; several in memory may live side by side in a process. */
 export class Broker {
   readonly #onFault: (fault: unknown) => void;
+  readonly #runtime: Runtime | null;
   #config: Config;
   #parts: Parts | null = null;
   #starting = false;
 
-  /** Whatever `config` does not give has its default; throws a ConfigFault for a bad value. */
-  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}) {
+  /**
+   * Whatever `config` does not give has its default; throws a ConfigFault for a bad value. `runtime`: another one than
+   * that which runs us, for tests.
+   */
+  constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
     this.#config = completeConfig(config);
+    this.#runtime = runtime;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
@@ -88,8 +95,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -103,11 +110,16 @@ export class Broker {
     return this.#parts?.alarms ?? null;
   }
 
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
     this.#starting = true;
-    const parts = new Parts(this.#config, await currentRuntime(), this.#onFault);
+    const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
       await parts.listen();
@@ -133,6 +145,8 @@ class Parts {
   readonly alarms: Alarms;
   #amqp: AmqpListener | null = null;
   readonly #mqtt: Mqtt;
+  readonly damage: DamageList = new DamageList();
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -143,9 +157,8 @@ class Parts {
   readonly #timers: Timers;
   readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
   /** Entries that are being played back are not written again. */
   #replaying = false;
   #pool: SpareSegments | null = null;
@@ -155,26 +168,26 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
     this.#syncer = config.memory ? null : runtime.startSyncer();
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#watch = new Watch(() => this.#config, runtime.disk);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
-    });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
     this.#mqtt = new Mqtt({
       settings: config.mqtt,
       turn: this.#turn,
@@ -210,39 +223,47 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const vhost = this.#createVhost(DEFAULT_VHOST);
     this.#replaying = true;
-    const ids = replay.restore(vhost);
+    const loose = replay.restore(vhost);
     this.#replaying = false;
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
     this.#mqtt.openHost(vhost);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
+    const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
       directory: dataDir.sparePath,
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
-    rmSync(spillPath, { recursive: true, force: true });
-    mkdirSync(spillPath, { mode: 0o700 });
+    disk.removeTree(spillPath);
+    disk.makeDirectory(spillPath);
     this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
     this.#definitions = DefinitionsLog.open(
+      disk,
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -315,7 +336,9 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -328,33 +351,25 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
-  }
-
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
-    const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
-    }
+  #reportEvent(event: StoreEvent): void {
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
   async listen(): Promise<void> {
     const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
     const users = new Users();
     users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
-    if (amqp.port >= 0) await this.#listenAmqp(users);
-    await this.#mqtt.listen(this.#runtime, users);
+    this.#watch.start();
+    const logins = new LoginDelays();
+    if (amqp.port >= 0) await this.#listenAmqp(users, logins);
+    await this.#mqtt.listen(this.#runtime, users, logins);
   }
 
-  async #listenAmqp(users: Users): Promise<void> {
+  async #listenAmqp(users: Users, logins: LoginDelays): Promise<void> {
     const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
@@ -367,6 +382,7 @@ class Parts {
       product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
       alarms: this.alarms,
       replies: new DirectReplies(),
+      logins,
     };
     this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
@@ -375,9 +391,15 @@ class Parts {
 
   #keepHouse(): void {
     this.#clock.refresh();
-    for (const vhost of this.#vhosts.values()) vhost.cool();
-    this.#mqtt.cool();
-    this.#compactDefinitions();
+    try {
+      for (const vhost of this.#vhosts.values()) vhost.cool();
+      this.#mqtt.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
@@ -393,7 +415,7 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
+    this.#watch.close();
     this.#timers.close();
     await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
@@ -401,6 +423,7 @@ class Parts {
       for (const vhost of this.#vhosts.values()) vhost.close();
       this.#mqtt.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }
@@ -419,16 +442,6 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(path: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
 }
 
 /** A logger for finished texts: braces in what a client calls itself mean nothing. */

@@ -2,4 +2,5 @@
 
 export { Broker, type BrokerHooks, type Listening, type LiveConfig } from "./broker.ts";
 export type { AmqpConfig, Config, PartialConfig } from "./config/config.ts";
+export type { Damage, DamageList } from "./store/damage_list.ts";
 export { ConfigFault } from "./config/fault.ts";

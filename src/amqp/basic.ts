@@ -3,12 +3,11 @@
 import type { QueueType } from "../core/any_queue.ts";
 import { checkConsumerArguments } from "../core/stream_reading.ts";
 import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
-import { AmqpConsumer, writeContent } from "./consumer.ts";
+import { AmqpConsumer, writeGetOk } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { typeName } from "./rare_properties.ts";
-import { routeTexts } from "../core/message_route.ts";
 import { generatedName, handleExchange, handleQueue, type TopologyMethod, usableQueue } from "./topology.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import {
@@ -38,7 +37,6 @@ import {
   writeBasicCancelOk,
   writeBasicConsumeOk,
   writeBasicGetEmpty,
-  writeBasicGetOk,
   writeBasicQosOk,
   writeBasicRecoverOk,
   writeChannelFlowOk,
@@ -183,19 +181,17 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 function get(channel: Channel, method: BasicGet): void {
   const queue = usableQueue(channel, method.queue);
   const { getter } = queue;
-  if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
     const message = queue.gone || channel.released ? null : getter.get();
     if (message === null) return writeBasicGetEmpty(out, channel.number);
-    const [exchange, routingKey] = routeTexts(message);
-    const { redelivered, position, recordBytes, bodyBytes } = message;
+    const { position, recordBytes, bodyBytes } = message;
     const deliveryTag = channel.deliveries.nextTag();
-    const messageCount = getter.store.readyCount;
-    writeBasicGetOk(out, channel.number, { deliveryTag, redelivered, exchange, routingKey, messageCount });
-    writeContent(out, channel.number, message, channel.connection.frameBytesMax);
-    if (method.noAck) getter.settle(position, recordBytes, bodyBytes);
-    else channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
+    const { frameBytesMax } = channel.connection;
+    writeGetOk(out, channel.number, deliveryTag, getter.store.readyCount, message, frameBytesMax);
+    if (method.noAck) return getter.settle(position, recordBytes, bodyBytes);
+    channel.deliveries.watch(queue);
+    channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
   });
 }
 

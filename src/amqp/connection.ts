@@ -1,10 +1,11 @@
 // One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
-import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
+import type { Alarms } from "../core/alarms.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
-import { OUT_PENDING_BYTES_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
+import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   FRAME_HEARTBEAT,
@@ -25,8 +26,9 @@ import { AlarmStop } from "./alarm_stop.ts";
 import type { Channel } from "./channel.ts";
 import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
-import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
+import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
+import { Holdings } from "./holdings.ts";
 import type { AmqpServices } from "./services.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {
@@ -53,20 +55,21 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #sendAheadBytes = OUT_BUFFER_BYTES;
   /** A consumer was held back because too much is pending. */
   #starved = false;
-  readonly #gate: ReadGate;
+  readonly gate: ReadGate;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
-  readonly #deadlines = new Deadlines(performance.now());
-  /** What the channels hold of bodies that are not whole and of transactions, bytes. */
-  #unfinishedBytes = 0;
+  readonly #deadlines: Deadlines;
+  readonly holdings: Holdings;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
-    this.#gate = new ReadGate(conn);
-    this.#alarmStop = new AlarmStop(this, this.#gate);
+    this.#deadlines = new Deadlines(performance.now(), services.settings.handshakeMs);
+    this.gate = new ReadGate(conn, () => this.#goOn());
+    this.holdings = new Holdings(services.settings.messageBytesMax, this.gate);
+    this.#alarmStop = new AlarmStop(this, this.gate);
     this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
     this.#handshake = new Handshake(this);
@@ -109,7 +112,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   #readOn(): void {
-    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.#gate.open) {
+    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.gate.open) {
       this.#read(() => {
         const postponed = this.#alarmStop.takePostponed();
         if (postponed === null) return this.#reader.resume();
@@ -146,7 +149,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #holdBack(): boolean {
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
-    this.#gate.unread = true;
+    this.gate.unread = true;
     return true;
   }
 
@@ -156,9 +159,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** An alarm was raised or cleared: without any, reading goes on. */
   alarmsChanged(): void {
-    if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
+    if (this.#alarms.active || !this.gate.blocked || this.gone) return;
     this.#alarmStop.end();
-    this.#goOn();
   }
 
   /** Reads again, in a turn of its own. */
@@ -266,10 +268,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    if (this.#gate.unread) {
-      this.#gate.unread = false;
-      this.#goOn();
-    }
+    this.gate.unread = false;
   }
 
   // Opening and ending
@@ -299,7 +298,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Ends a channel or the connection over what was thrown while a frame was handled. */
   #refuse(error: unknown): void {
     const refused = toAmqpError(error);
-    if (isDiskFull(error)) this.#alarms.raise(DISK_ALARM);
+    if (isDiskFull(error)) this.#alarms.diskFull();
     if (refused.code === 541) this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
     const channel = this.#channel;
     if (refused.endsChannelOnly && channel !== null) {
@@ -326,10 +325,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    if (this.#gate.blocked) {
-      this.#gate.blocked = false;
-      this.#goOn();
-    }
+    this.gate.blocked = false;
+    this.gate.waiting = false;
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
     if (this.#opened === null || this.#reader.broken) this.conn.close();
   }
@@ -365,19 +362,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#onGone(this);
   }
 
-  /** More (or, below 0, fewer) bytes are held of what is begun and not finished. Throws when that is too much. */
-  holdBytes(bytes: number): void {
-    this.#unfinishedBytes += bytes;
-    const max = Math.max(UNFINISHED_BODIES_BYTES_MAX, this.services.settings.messageBytesMax);
-    if (bytes <= 0 || this.#unfinishedBytes <= max) return;
-    throw new AmqpError(506, `unfinished messages and transactions of all channels are larger than ${max} bytes`);
-  }
-
   /** Now and then: heartbeats and deadlines. `nowMs` is monotonic. */
   tick(nowMs: number): void {
     for (const channel of this.#channels.values()) channel.tick(nowMs);
     // Who is not read cannot be heard.
-    if (this.#gate.blocked) this.#deadlines.heard = true;
+    if (this.gate.blocked || this.gate.waiting) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;

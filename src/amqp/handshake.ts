@@ -19,9 +19,9 @@ import {
 } from "../wire/amqp_methods.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import type { AmqpConnection } from "./connection.ts";
-import { AmqpError } from "./errors.ts";
+import { AmqpError, toAmqpError } from "./errors.ts";
 import { fromTable } from "./field_values.ts";
-import { MECHANISMS, readCredentials, refusedText } from "./sasl.ts";
+import { type Credentials, MECHANISMS, readCredentials, refusedText } from "./sasl.ts";
 import { tableOf } from "../wire/amqp_table.ts";
 
 const LOCALES = "en_US";
@@ -43,7 +43,8 @@ const CAPABILITIES = {
 
 const HEADER_BYTES = PROTOCOL_HEADER.length;
 
-type Phase = "protocol-header" | "start-ok" | "tune-ok" | "open";
+/** "login": start-ok came, and is looked at in a while. */
+type Phase = "protocol-header" | "start-ok" | "login" | "tune-ok" | "open";
 
 /** What the handshake found out. */
 export interface Opened {
@@ -129,10 +130,30 @@ export class Handshake {
     this.#clientProperties = fromTable(method.clientProperties);
     const { services, conn } = this.#connection;
     const credentials = readCredentials(method.mechanism, method.response);
-    if (credentials !== null) {
-      this.#user = services.users.authenticate(credentials.name, credentials.password, conn.remote.host);
+    if (credentials === null) return this.#refuseLogin("", method.mechanism);
+    const delayMs = services.logins.delayMs(credentials.name, conn.remote.host, performance.now());
+    if (delayMs === 0) return this.#login(credentials);
+    this.#phase = "login";
+    setTimeout(() => {
+      if (this.#connection.gone) return;
+      services.turn.schedule();
+      try {
+        this.#login(credentials);
+      } catch (error) {
+        this.#connection.fail(toAmqpError(error));
+      }
+    }, delayMs).unref();
+  }
+
+  #login({ name, password }: Credentials): void {
+    const { services, conn } = this.#connection;
+    const { host } = conn.remote;
+    this.#user = services.users.authenticate(name, password, host);
+    if (this.#user === null) {
+      services.logins.failed(name, host, performance.now());
+      return this.#refuseLogin(name, this.#mechanism);
     }
-    if (this.#user === null) return this.#refuseLogin(credentials?.name ?? "", method.mechanism);
+    services.logins.succeeded(name, host);
     const { channelMax, frameBytesMax: frameMax, heartbeatSeconds: heartbeat } = services.settings;
     writeConnectionTune(conn.out, 0, { channelMax, frameMax, heartbeat });
     this.#connection.touch();

@@ -8,6 +8,7 @@ import type { CoarseClock } from "../lib/clock.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { AmqpConfig } from "../config/config.ts";
 import type { DirectReplies } from "./direct_replies.ts";
+import type { LoginDelays } from "../core/login_delays.ts";
 
 export interface Log {
   debug(text: string): void;
@@ -36,4 +37,5 @@ export interface AmqpServices {
   readonly product: Product;
   readonly alarms: Alarms;
   readonly replies: DirectReplies;
+  readonly logins: LoginDelays;
 }

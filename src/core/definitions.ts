@@ -52,6 +52,7 @@ export class DefinitionsReplay {
   readonly #queues = new Map<string, Placed>();
   readonly #bindings = new Map<string, Placed>();
   readonly #records = new Map<string, Entry>();
+  readonly #namedIds = new Set<number>();
   #place = 0;
   #queueIdMax = 0;
 
@@ -60,20 +61,40 @@ export class DefinitionsReplay {
     return this.#queueIdMax;
   }
 
+  /** Under these ids messages may lie, and under these they may have lain. */
+  get ids(): { readonly live: ReadonlySet<number>; readonly named: ReadonlySet<number> } {
+    const live = new Set<number>();
+    for (const { entry } of [...this.#queues.values(), ...this.#exchanges.values()]) {
+      if (entry.id !== undefined) live.add(Number(entry.id));
+    }
+    for (const entry of this.#records.values()) if (storeIdOf(entry) > 0) live.add(storeIdOf(entry));
+    return { live, named: this.#namedIds };
+  }
+
+  /** The queues that are left: where each stands, and its entry. */
+  queues(): Entry[] {
+    return [...this.#queues.values()].map(({ entry }) => entry);
+  }
+
+  /** The exchanges that are left and keep messages back. */
+  delayedExchanges(): Entry[] {
+    return [...this.#exchanges.values()].map(({ entry }) => entry).filter(({ id }) => id !== undefined);
+  }
+
   replay(entry: Entry): void {
     const name = key(entry.vhost, entry.name);
     const placed = { entry, place: ++this.#place };
     switch (entry.op) {
       case "exchange":
         this.#exchanges.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id ?? 0));
+        if (entry.id !== undefined) this.#note(Number(entry.id));
         break;
       case "exchange-delete":
         this.#exchanges.delete(name);
         break;
       case "queue":
         this.#queues.set(name, placed);
-        this.#queueIdMax = Math.max(this.#queueIdMax, Number(entry.id));
+        this.#note(Number(entry.id));
         break;
       case "queue-delete":
         this.#queues.delete(name);
@@ -88,7 +109,7 @@ export class DefinitionsReplay {
         break;
       case "record":
         this.#records.set(key(entry.vhost, entry.kind, entry.name), entry);
-        this.#queueIdMax = Math.max(this.#queueIdMax, storeIdOf(entry));
+        if (storeIdOf(entry) > 0) this.#note(storeIdOf(entry));
         break;
       case "record-delete":
         this.#records.delete(key(entry.vhost, entry.kind, entry.name));
@@ -98,13 +119,12 @@ export class DefinitionsReplay {
     }
   }
 
-  /** Builds what the log holds into `vhost`; returns the ids under which messages lie. */
-  restore(vhost: VirtualHost): Set<number> {
-    const ids = new Set<number>();
+  /** Builds what the log holds into `vhost`; returns how many bindings lead from or to what is not there. */
+  restore(vhost: VirtualHost): number {
+    let loose = 0;
     for (const { entry } of this.#exchanges.values()) {
       if (entry.vhost !== vhost.name) continue;
       const storeId = entry.id === undefined ? null : Number(entry.id);
-      if (storeId !== null) ids.add(storeId);
       vhost.declareExchange(String(entry.name), {
         type: String(entry.type),
         durable: true,
@@ -117,29 +137,33 @@ export class DefinitionsReplay {
       if (entry.vhost !== vhost.name) continue;
       const id = Number(entry.id);
       vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
-      ids.add(id);
     }
     for (const placed of this.#bindings.values()) {
-      if (placed.entry.vhost === vhost.name) this.#restoreBinding(vhost, placed);
+      if (placed.entry.vhost === vhost.name && !this.#restoreBinding(vhost, placed)) loose++;
     }
     for (const entry of this.#records.values()) {
       if (entry.vhost !== vhost.name) continue;
       vhost.records.set(String(entry.kind), String(entry.name), entry.value as RecordValue);
-      ids.add(storeIdOf(entry));
     }
-    return ids;
+    return loose;
   }
 
-  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): void {
+  #note(id: number): void {
+    this.#namedIds.add(id);
+    this.#queueIdMax = Math.max(this.#queueIdMax, id);
+  }
+
+  #restoreBinding(vhost: VirtualHost, { entry, place }: Placed): boolean {
     const source = vhost.exchanges.get(String(entry.source));
     const toQueue = entry.kind === "queue";
     const destination = (toQueue ? vhost.queues : vhost.exchanges).get(String(entry.destination));
-    if (source === undefined || destination === undefined) return;
+    if (source === undefined || destination === undefined) return false;
     const sourcePlace = this.#exchanges.get(key(entry.vhost, entry.source))?.place ?? 0;
     const among = toQueue ? this.#queues : this.#exchanges;
     const destinationPlace = among.get(key(entry.vhost, entry.destination))?.place ?? 0;
-    if (sourcePlace > place || destinationPlace > place) return;
+    if (sourcePlace > place || destinationPlace > place) return false;
     vhost.bind(source.name, destination, String(entry.routingKey), argumentsFromJson(entry.args) as Arguments);
+    return true;
   }
 }
 

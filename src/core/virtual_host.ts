@@ -1,6 +1,7 @@
 // A virtual host: its exchanges, queues and bindings, what may be declared and deleted, and where a message goes.
 // Every durable change is written to the definitions log before the caller learns of it.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { AnyQueue } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import { NO_ARGUMENTS } from "./arguments.ts";
@@ -207,6 +208,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    this.#warm.forget(queue);
     if (queue instanceof Stream) this.#streams.delete(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
@@ -337,7 +339,7 @@ export class VirtualHost {
   /** Lets queues that were not used since the last call give back their buffers and files. */
   cool(): void {
     this.#warm.keepHouse();
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     for (const stream of this.#streams) stream.retain(nowMs);
     this.#delayed.cool();
   }

@@ -1,5 +1,6 @@
-// Whether a connection's socket is read. Two things hold reading back, and both must be over for it to go on: the peer
-// does not read what it asked for, or an alarm holds and it wants to publish or declare.
+// Whether a connection's socket is read. Three things hold reading back, and all must be over for it to go on: the peer
+// does not read what it asked for, it asked for too much that waits for the disk, or an alarm holds and it wants to
+// publish or declare.
 
 /** What is held back. */
 export interface Pausable {
@@ -12,14 +13,19 @@ export class ReadGate {
   #unread = false;
   /** An alarm holds. */
   #blocked = false;
+  /** Too many replies wait for the disk. */
+  #waiting = false;
   readonly #conn: Pausable;
+  readonly #opened: () => void;
 
-  constructor(conn: Pausable) {
+  /** `opened` is called when nothing holds reading back any more; it goes on with what was read and kept. */
+  constructor(conn: Pausable, opened: () => void) {
     this.#conn = conn;
+    this.#opened = opened;
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked;
+    return !this.#unread && !this.#blocked && !this.#waiting;
   }
 
   get unread(): boolean {
@@ -27,7 +33,7 @@ export class ReadGate {
   }
 
   set unread(unread: boolean) {
-    this.#change(unread, this.#blocked);
+    this.#change(() => this.#unread = unread);
   }
 
   get blocked(): boolean {
@@ -35,14 +41,23 @@ export class ReadGate {
   }
 
   set blocked(blocked: boolean) {
-    this.#change(this.#unread, blocked);
+    this.#change(() => this.#blocked = blocked);
   }
 
-  #change(unread: boolean, blocked: boolean): void {
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
+  set waiting(waiting: boolean) {
+    this.#change(() => this.#waiting = waiting);
+  }
+
+  #change(change: () => void): void {
     const wasOpen = this.open;
-    this.#unread = unread;
-    this.#blocked = blocked;
+    change();
     if (wasOpen && !this.open) this.#conn.pause();
-    if (!wasOpen && this.open) this.#conn.resume();
+    if (wasOpen || !this.open) return;
+    this.#conn.resume();
+    this.#opened();
   }
 }

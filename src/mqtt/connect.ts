@@ -15,7 +15,6 @@ import { isAllowed } from "./authorize.ts";
 import { type MqttConnection, RECEIVE_MAXIMUM } from "./connection.ts";
 import { TopicAliases } from "./delivery.ts";
 import { MqttError } from "./errors.ts";
-import type { MqttHost } from "./host.ts";
 import { Outgoing } from "./outgoing.ts";
 import { TOPIC_BYTES_MAX } from "./publication.ts";
 import { TOPIC_ALIASES_MAX } from "./publisher.ts";
@@ -46,12 +45,16 @@ export function accept(connection: MqttConnection, packet: ConnectPacket): Accep
   if (packet.properties.authenticationMethod !== undefined) {
     throw new MqttError(BAD_AUTHENTICATION_METHOD, "no enhanced authentication is supported");
   }
-  const { vhostName, userName } = login(packet.userName, services.defaultVhost, services.hosts);
-  const password = packet.userName === null
-    ? ANONYMOUS
-    : new TextDecoder().decode(packet.password ?? new Uint8Array(0));
-  const user = services.users.authenticate(userName, password, conn.remote.host);
-  if (user === null) throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
+  const { vhostName, userName } = login(connection, packet);
+  const { password: given } = packet;
+  const password = packet.userName === null ? ANONYMOUS : given === null ? "" : new TextDecoder().decode(given);
+  const { host: address } = conn.remote;
+  const user = services.users.authenticate(userName, password, address);
+  if (user === null) {
+    services.logins.failed(userName, address, performance.now());
+    throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
+  }
+  services.logins.succeeded(userName, address);
   const host = services.hosts.get(vhostName);
   if (host === undefined) throw new MqttError(NOT_AUTHORIZED, `no vhost '${vhostName}'`);
   if (!isAllowed(user, host.vhost, { kind: "connect" })) {
@@ -66,12 +69,18 @@ export function accept(connection: MqttConnection, packet: ConnectPacket): Accep
   return { session, outgoing: outgoingOf(connection, session, packet), present, properties, keepAlive, userName };
 }
 
+/** How long a login has to wait because others under its name have failed. */
+export function loginDelayMs(connection: MqttConnection, packet: ConnectPacket): number {
+  const { userName } = login(connection, packet);
+  return connection.services.logins.delayMs(userName, connection.conn.remote.host, performance.now());
+}
+
 /** `vhost:user`, as RabbitMQ reads it: what stands before the last colon, if there is one. */
 function login(
-  userName: string | null,
-  defaultVhost: string,
-  hosts: ReadonlyMap<string, MqttHost>,
+  { services }: MqttConnection,
+  { userName }: ConnectPacket,
 ): { vhostName: string; userName: string } {
+  const { defaultVhost, hosts } = services;
   if (userName === null) return { vhostName: defaultVhost, userName: ANONYMOUS };
   const colon = userName.lastIndexOf(":");
   if (colon < 0 || !hosts.has(userName.slice(0, colon))) return { vhostName: defaultVhost, userName };

@@ -1,10 +1,10 @@
 // One MQTT connection: reads packets and gives them to whom they belong, keeps the deadlines, and ends in the way the
 // version has for it. The way from CONNECT to CONNACK stands in connect.ts.
 
-import { DISK_ALARM } from "../core/alarms.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
-import { HANDSHAKE_MS_MAX, MQTT_CONNECT_BYTES_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import { MQTT_CONNECT_BYTES_MAX, MQTT_CONNECT_MS_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   AckPacket,
@@ -42,8 +42,8 @@ import {
 } from "../wire/mqtt_packet.ts";
 import { MqttReader, type PacketSink } from "../wire/mqtt_reader.ts";
 import { Acks } from "./acks.ts";
-import { accept, type Accepted } from "./connect.ts";
-import { isDiskFull, MqttError, returnCodeOf, toMqttError } from "./errors.ts";
+import { accept, type Accepted, loginDelayMs } from "./connect.ts";
+import { MqttError, returnCodeOf, toMqttError } from "./errors.ts";
 import type { Outgoing } from "./outgoing.ts";
 import { Publisher } from "./publisher.ts";
 import { Replays } from "./replays.ts";
@@ -92,7 +92,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
-    this.#gate = new ReadGate(conn);
+    this.#gate = new ReadGate(conn, () => this.#goOn());
     this.#acks = new Acks(services.commit, {
       acknowledge: (type, id, code) => {
         if (this.gone || this.#closing) return;
@@ -143,6 +143,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   /** While an alarm holds, who wants to publish is not read any more. Hot. */
   admits(type: number): boolean {
+    if (this.#gate.waiting) return false;
     if (type !== PUBLISH || !this.services.alarms.active || this.session === null) return true;
     this.#gate.blocked = true;
     this.services.log.warn(`${this.peer}: blocked, ${this.services.alarms.reason}`);
@@ -233,8 +234,14 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.version = versionOf(bytes, at, size);
     const packet = decodeConnect(bytes, at, size);
     this.version = packet.version;
-    const accepted = accept(this, packet);
-    this.#open(accepted);
+    const delayMs = loginDelayMs(this, packet);
+    if (delayMs === 0) return this.#open(accept(this, packet));
+    this.#gate.waiting = true;
+    this.services.timers.after(delayMs, () => {
+      if (this.gone || this.#closing) return;
+      this.#read(() => this.#open(accept(this, packet)));
+      this.#gate.waiting = false;
+    });
   }
 
   #open({ session, outgoing, present, properties, keepAlive, userName }: Accepted): void {
@@ -308,10 +315,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
       this.outgoing?.goOn();
       if (this.session !== null) this.replays.goOn();
     }
-    if (this.#gate.unread) {
-      this.#gate.unread = false;
-      this.#goOn();
-    }
+    this.#gate.unread = false;
   }
 
   /** Reads again, in a turn of its own. */
@@ -324,16 +328,15 @@ export class MqttConnection implements ConnHandler, PacketSink {
   /** An alarm was raised or cleared: without any, reading goes on. */
   alarmsChanged(): void {
     if (this.services.alarms.active || !this.#gate.blocked || this.gone) return;
-    this.#gate.blocked = false;
     this.services.log.info(`${this.peer}: no longer blocked`);
-    this.#goOn();
+    this.#gate.blocked = false;
   }
 
   // Ending
 
   #refuse(error: unknown): void {
     const refused = toMqttError(error);
-    if (isDiskFull(error)) this.services.alarms.raise(DISK_ALARM);
+    if (isDiskFull(error)) this.services.alarms.diskFull();
     if (refused.code === UNSPECIFIED_ERROR) {
       this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
     }
@@ -410,7 +413,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
     }
     if (this.#closing) return;
     if (this.session === null) {
-      if (nowMs - this.#acceptedMs <= HANDSHAKE_MS_MAX) return;
+      if (nowMs - this.#acceptedMs <= MQTT_CONNECT_MS_MAX) return;
       this.services.log.warn(`${this.peer}: no CONNECT in time`);
       return this.conn.abort();
     }

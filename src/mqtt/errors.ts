@@ -2,7 +2,7 @@
 // before it have for that.
 
 import { Refusal, type RefusalReason } from "../core/refusal.ts";
-import { FileFault } from "../runtime/fault.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import {
   BAD_USER_NAME_OR_PASSWORD,
   CLIENT_IDENTIFIER_NOT_VALID,
@@ -46,10 +46,6 @@ export function toMqttError(error: unknown): MqttError {
   if (error instanceof Refusal) return new MqttError(REFUSAL_CODES[error.reason], error.message);
   if (isDiskFull(error)) return new MqttError(QUOTA_EXCEEDED, "no space is left for messages on the broker's disk");
   return new MqttError(UNSPECIFIED_ERROR, "an internal error occurred; the broker's log tells more");
-}
-
-export function isDiskFull(error: unknown): error is FileFault {
-  return error instanceof FileFault && (error.code === "ENOSPC" || error.code === "EDQUOT");
 }
 
 /** The return code of CONNACK before MQTT 5; null when the connection just ends. */

@@ -2,6 +2,7 @@
 
 import type { MqttConfig } from "../config/config.ts";
 import { NO_ARGUMENTS } from "../core/arguments.ts";
+import type { LoginDelays } from "../core/login_delays.ts";
 import type { Users } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { RETAINED_MAX } from "../limits.ts";
@@ -78,7 +79,7 @@ export class Mqtt {
   }
 
   /** Rejects with a ListenFault. */
-  async listen(runtime: Runtime, users: Users): Promise<void> {
+  async listen(runtime: Runtime, users: Users, logins: LoginDelays): Promise<void> {
     const { settings, version, turn, timers, commit, clock, log, alarms, defaultVhost } = this.#options;
     if (settings.port < 0) return;
     const { hosts, traffic } = this;
@@ -86,7 +87,7 @@ export class Mqtt {
     const system = this.#system = new SystemTopics({ hosts, traffic, mapping: this.#mapping, version, intervalMs });
     const mapping = this.#mapping;
     const shared = { turn, timers, commit, clock, log, alarms, defaultVhost };
-    const services: MqttServices = { ...shared, settings, hosts, users, traffic, mapping, system };
+    const services: MqttServices = { ...shared, settings, hosts, users, logins, traffic, mapping, system };
     this.#listener = await MqttListener.open(runtime, { host: settings.bind, port: settings.port }, services);
   }
 

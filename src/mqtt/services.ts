@@ -2,6 +2,7 @@
 
 import type { MqttConfig } from "../config/config.ts";
 import type { Alarms } from "../core/alarms.ts";
+import type { LoginDelays } from "../core/login_delays.ts";
 import type { Timers } from "../core/timers.ts";
 import type { Turn } from "../core/turn.ts";
 import type { Users } from "../core/user.ts";
@@ -26,6 +27,7 @@ export interface MqttServices {
   /** Of clients that name none. */
   readonly defaultVhost: string;
   readonly users: Users;
+  readonly logins: LoginDelays;
   readonly turn: Turn;
   readonly timers: Timers;
   readonly commit: GroupCommit;

@@ -4,6 +4,7 @@
 
 import { BufferPool, copyBytes, OutBuffer } from "../lib/out_buffer.ts";
 import { addressText } from "./address.ts";
+import { systemDisk } from "./disk.ts";
 import { ConnectFault, ListenFault } from "./fault.ts";
 import { CLOSE_LINGER_MS } from "./linger.ts";
 import { MemoryFiles } from "./memory_file.ts";
@@ -35,6 +36,7 @@ interface Limits {
 
 export class LoopbackRuntime implements Runtime {
   readonly name = "loopback";
+  readonly disk = systemDisk;
   readonly #pool = new BufferPool();
   readonly #listeners = new Map<string, Accept>();
   readonly #locks = new Set<string>();
@@ -105,6 +107,10 @@ export class LoopbackRuntime implements Runtime {
         return Promise.resolve();
       },
     };
+  }
+
+  lockFound(path: string): FileLock | null {
+    return this.lock(path);
   }
 
   lock(path: string): FileLock | null {

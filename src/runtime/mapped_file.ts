@@ -3,6 +3,7 @@
 // creation and never a SIGBUS.
 
 import fs from "node:fs";
+import { systemDisk } from "./disk.ts";
 import { errnoName } from "./errno.ts";
 import { FileFault } from "./fault.ts";
 import type { FilePreparer } from "./file_thread.ts";
@@ -18,6 +19,7 @@ const WRITE_CALL_BYTES_MIN = 4096;
 
 export class MappedFiles implements SegmentFiles {
   readonly kind = "mapped";
+  readonly disk = systemDisk;
   readonly #libc: Libc;
   readonly #preparer: FilePreparer;
 

@@ -1,10 +1,10 @@
 // Segment files in ordinary memory, for queues that need not outlive the process. A file is gone when it is closed.
 // Beyond a budget new ones are unlinked files on disk instead, where a place for them is given.
 
-import fs from "node:fs";
 import { join } from "node:path";
 import { assert } from "../lib/assert.ts";
 import { copyBytes } from "../lib/out_buffer.ts";
+import { type Disk, systemDisk } from "./disk.ts";
 import { FileFault } from "./fault.ts";
 import type { SegmentFile, SegmentFiles } from "./runtime.ts";
 import { CAPACITY_BYTES_MAX, inRange, rangeFault } from "./segment_descriptor.ts";
@@ -18,6 +18,7 @@ export interface Spill {
 
 export class MemoryFiles implements SegmentFiles {
   readonly kind = "memory";
+  readonly disk: Disk;
   readonly #budgetBytes: number;
   readonly #spill: Spill | null;
   readonly #open = new Map<string, SegmentFile>();
@@ -28,6 +29,7 @@ export class MemoryFiles implements SegmentFiles {
   constructor(budgetBytes = Infinity, spill: Spill | null = null) {
     this.#budgetBytes = budgetBytes;
     this.#spill = spill;
+    this.disk = spill?.files.disk ?? systemDisk;
   }
 
   /** Bytes that open files hold in memory. */
@@ -82,7 +84,7 @@ export class MemoryFiles implements SegmentFiles {
   #createUnlinked(spill: Spill, capacity: number): SegmentFile {
     const name = join(spill.directory, `spill.${String(++this.#spilled).padStart(10, "0")}`);
     const file = spill.files.create(name, capacity);
-    fs.unlinkSync(name);
+    this.disk.remove(name);
     return file;
   }
 }

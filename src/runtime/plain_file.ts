@@ -2,6 +2,7 @@
 // the yardstick for the mapped ones.
 
 import fs from "node:fs";
+import { systemDisk } from "./disk.ts";
 import { fileFault } from "./errno.ts";
 import { FileFault } from "./fault.ts";
 import type { FilePreparer } from "./file_thread.ts";
@@ -11,6 +12,7 @@ import { createAllocated, inRange, openAllocated, rangeFault, renameFile } from 
 
 export class PlainFiles implements SegmentFiles {
   readonly kind = "plain";
+  readonly disk = systemDisk;
   readonly #libc: Libc | null;
   readonly #preparer: FilePreparer;
 

@@ -2,9 +2,12 @@
 // loopback.ts in memory for tests. Nothing outside this folder names a runtime.
 
 import type { OutBuffer } from "../lib/out_buffer.ts";
+import type { Disk } from "./disk.ts";
 
 export interface Runtime {
   readonly name: "bun" | "deno" | "loopback";
+  /** Small files and directories. */
+  readonly disk: Disk;
   /** Listens on TCP; port 0 picks a free one. Rejects with a ListenFault that names address and reason. */
   listen(address: Address, accept: (conn: Conn) => ConnHandler): Promise<Listener>;
   /** Connects over TCP. Rejects with a ConnectFault that names address and reason. */
@@ -17,6 +20,8 @@ export interface Runtime {
   startSyncer(): Syncer;
   /** Takes an exclusive lock on a file, which is created if need be; null when another process has it. Dies with us. */
   lock(path: string): FileLock | null;
+  /** The same without changing the file; where there is none nobody has it, and it is not made. */
+  lockFound(path: string): FileLock | null;
 }
 
 export interface FileLock {
@@ -91,6 +96,8 @@ export interface SegmentFile {
 
 export interface SegmentFiles {
   readonly kind: "mapped" | "plain" | "memory";
+  /** Where they lie, for what stands there beside them. */
+  readonly disk: Disk;
   /** Creates and allocates (never sparse) a new file of `capacity` bytes, zeros. Throws a FileFault (code ENOSPC, EEXIST, ...). */
   create(path: string, capacity: number): SegmentFile;
   /** Opens a file that is there, with the size it has. */

@@ -2,52 +2,25 @@
 // file; knows nothing of what the entries mean. Opening reads it, drops what is damaged and says so; appending is
 // buffered until the end of the turn; compaction replaces the file by a shorter one.
 
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
 import { dirname } from "node:path";
 import { assert } from "../lib/assert.ts";
+import type { Disk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import {
-  checkHeader,
-  decodeEntry,
   type DefinitionsEntry,
   EntryBuffer,
   HEADER_BYTES,
   headerBytes,
+  isHeaderIntact,
   isTornHeader,
   type Scan,
   scanEntries,
 } from "./definitions_format.ts";
+import { readFound } from "./found_file.ts";
 import type { CommitSink } from "./queue_store_host.ts";
+import type { StoreEvent } from "./store_event.ts";
 
 export type { DefinitionsEntry } from "./definitions_format.ts";
-
-/** What opening found wrong; of the same form as a StoreEvent. */
-export interface DefinitionsEvent {
-  /**
-   * torn-tail: the end was not whole, as after a crash in the middle of a write, and was cut.
-   * damaged-definitions: bytes with intact entries behind them were damaged and are dropped: some of the topology is
-   * lost. `detail` says as what the whole old file is kept.
-   */
-  readonly kind: "torn-tail" | "damaged-definitions";
-  readonly path: string;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  readonly bytes: number;
-  readonly detail: string;
-}
 
 /** What a log needs of GroupCommit. */
 export type DefinitionsCommit = Pick<CommitSink, "touch" | "dirty" | "release">;
@@ -67,6 +40,7 @@ export interface Definitions {
 }
 
 export class DefinitionsLog implements Definitions {
+  readonly #disk: Disk;
   readonly #path: string;
   readonly #commit: DefinitionsCommit;
   #file: OpenFile;
@@ -76,36 +50,31 @@ export class DefinitionsLog implements Definitions {
   #closed = false;
 
   /**
-   * Opens or creates the log and gives every intact entry, in order, to `replay`. An unknown magic or version is a
-   * StoreFault; damage is dropped from the file and reported.
+   * Opens or creates the log and gives every intact entry, in order, to `replay`. An unknown version is a StoreFault;
+   * damage is dropped from the file, which is kept aside, and reported.
    */
   static open(
+    disk: Disk,
     path: string,
     commit: DefinitionsCommit,
     replay: (entry: DefinitionsEntry) => void,
-    report: (event: DefinitionsEvent) => void,
+    report: (event: StoreEvent) => void,
   ): DefinitionsLog {
-    rmSync(newPath(path), { force: true });
-    const bytes = readWhole(path);
-    if (bytes === null || isTornHeader(bytes)) {
-      if (bytes !== null) report(tornTail(path, 0, bytes.length));
-      const created = putInPlace(path, writeBeside(path, new EntryBuffer()));
-      syncDirectory(dirname(path));
-      return new DefinitionsLog(path, commit, created, 0);
-    }
-    checkHeader(path, bytes);
-    const scan = scanEntries(bytes);
-    const file = scan.gaps.length === 0 ? cutTail(path, bytes, scan, report) : dropGaps(path, bytes, scan, report);
+    disk.remove(newPath(path));
+    const found = examineDefinitions(disk, path);
+    const file = found.isDamaged ? dropDamage(disk, path, found) : cutTail(disk, path, found);
+    for (const event of found.events) report(event);
     try {
-      for (const run of scan.entries) replay(decodeEntry(bytes, run));
+      for (const { entry } of found.scan.entries) replay(entry);
     } catch (error) {
-      closeSync(file.fd);
+      disk.close(file.fd);
       throw error;
     }
-    return new DefinitionsLog(path, commit, file, scan.entries.length);
+    return new DefinitionsLog(disk, path, commit, file, found.scan.entries.length);
   }
 
-  private constructor(path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
+  private constructor(disk: Disk, path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
+    this.#disk = disk;
     this.#path = path;
     this.#commit = commit;
     this.#file = file;
@@ -130,7 +99,7 @@ export class DefinitionsLog implements Definitions {
     this.#touched = false;
     const count = this.#buffer.length;
     if (count === 0) return;
-    writeAll(this.#path, this.#file.fd, this.#buffer.bytes, count, this.#file.end);
+    writeAll(this.#disk, this.#path, this.#file.fd, this.#buffer.bytes, count, this.#file.end);
     this.#file.end += count;
     this.#buffer.clear();
     this.#commit.dirty(this.#file.fd);
@@ -143,18 +112,19 @@ export class DefinitionsLog implements Definitions {
       whole.push(this.#path, entry);
       count += 1;
     }
+    const disk = this.#disk;
     const old = this.#file.fd;
-    this.#file = putInPlace(this.#path, writeBeside(this.#path, whole));
+    this.#file = putInPlace(disk, this.#path, writeBeside(disk, this.#path, whole));
     this.#entryCount = count;
     this.#buffer.clear();
-    this.#commit.release(old, true, () => closeSync(old));
-    syncDirectory(dirname(this.#path));
+    this.#commit.release(old, true, () => disk.close(old));
+    disk.syncDirectory(dirname(this.#path));
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    closeSync(this.#file.fd);
+    this.#disk.close(this.#file.fd);
   }
 }
 
@@ -164,122 +134,141 @@ interface OpenFile {
   end: number;
 }
 
-/** Opens a file without gaps and cuts off what stands behind its last whole entry. */
-function cutTail(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
-  const fd = openSync(path, "r+");
-  if (scan.end < bytes.length) {
-    ftruncateSync(fd, scan.end);
-    fsyncSync(fd);
-    report(tornTail(path, scan.end, bytes.length - scan.end));
+/** A definitions log as it was found. */
+export interface FoundDefinitions {
+  /** There is no file. */
+  readonly isMissing: boolean;
+  /** More than a torn tail: the file has to be written anew. */
+  readonly isDamaged: boolean;
+  readonly bytes: Uint8Array;
+  readonly scan: Scan;
+  readonly events: readonly StoreEvent[];
+}
+
+/** Looks at a log and changes nothing. Throws a StoreFault for an unknown version. */
+export function examineDefinitions(disk: Disk, path: string): FoundDefinitions {
+  const found = readFound(disk, path);
+  const bytes = found ?? new Uint8Array(0);
+  const isTorn = isTornHeader(bytes);
+  const isHeaded = isTorn || isHeaderIntact(path, bytes);
+  const scan = scanEntries(bytes);
+  const events: StoreEvent[] = [];
+  const damage = (from: number, to: number, what: string) => {
+    const detail = `${what}; the whole file is kept beside it`;
+    events.push({ kind: "damaged-definitions", path, offset: from, bytes: to - from, detail });
+  };
+  if (!isHeaded) damage(0, Math.min(HEADER_BYTES, bytes.length), "the header is damaged");
+  for (const { from, to } of scan.gaps) damage(from, to, "changes of the topology that stood here are lost");
+  const tail = isTorn ? 0 : scan.end;
+  if (tail < bytes.length) {
+    events.push({ kind: "torn-tail", path, offset: tail, bytes: bytes.length - tail, detail: "cut" });
   }
-  return { fd, end: scan.end };
+  return {
+    isMissing: found === null,
+    isDamaged: !isHeaded || scan.gaps.length > 0,
+    bytes,
+    scan,
+    events,
+  };
+}
+
+/** Opens a file without damage in it, and cuts off what stands behind its last whole entry; makes one where none is. */
+function cutTail(disk: Disk, path: string, { bytes, scan: { end } }: FoundDefinitions): OpenFile {
+  if (bytes.length < HEADER_BYTES) {
+    const created = putInPlace(disk, path, writeBeside(disk, path, new EntryBuffer()));
+    disk.syncDirectory(dirname(path));
+    return created;
+  }
+  const fd = disk.open(path, "r+");
+  if (end < bytes.length) disk.truncate(fd, end);
+  // A process that was killed may have left it to the page cache alone: what is there is answered for from now on.
+  disk.sync(fd);
+  disk.syncDirectory(dirname(path));
+  return { fd, end };
 }
 
 /** Keeps the damaged file aside and goes on with a file of what is intact in it. */
-function dropGaps(path: string, bytes: Uint8Array, scan: Scan, report: (event: DefinitionsEvent) => void): OpenFile {
-  const keptAs = keepAside(path);
+function dropDamage(disk: Disk, path: string, { bytes, scan }: FoundDefinitions): OpenFile {
+  keepAside(disk, path);
   const intact = new EntryBuffer();
   intact.bytes = new Uint8Array(bytes.length);
   for (const run of scan.entries) {
     intact.bytes.set(bytes.subarray(run.from, run.to), intact.length);
     intact.length += run.to - run.from;
   }
-  const file = putInPlace(path, writeBeside(path, intact));
-  syncDirectory(dirname(path));
-  for (const gap of scan.gaps) {
-    const detail = `kept as ${keptAs}`;
-    report({ kind: "damaged-definitions", path, offset: gap.from, bytes: gap.to - gap.from, detail });
+  try {
+    const file = putInPlace(disk, path, writeBeside(disk, path, intact));
+    disk.syncDirectory(dirname(path));
+    return file;
+  } catch (error) {
+    if (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT") throw error;
+    return mendInPlace(disk, path, scan);
   }
-  if (scan.end < bytes.length) report(tornTail(path, scan.end, bytes.length - scan.end));
+}
+
+/** There is no room for a second file: the header is written over, and what is damaged is passed over once more. */
+function mendInPlace(disk: Disk, path: string, { end }: Scan): OpenFile {
+  const fd = disk.open(path, "r+");
+  writeAll(disk, path, fd, headerBytes(), HEADER_BYTES, 0);
+  const file = { fd, end: Math.max(end, HEADER_BYTES) };
+  disk.truncate(fd, file.end);
+  disk.sync(fd);
   return file;
 }
 
-function tornTail(path: string, offset: number, bytes: number): DefinitionsEvent {
-  return { kind: "torn-tail", path, offset, bytes, detail: "cut" };
-}
-
 /** A second name for the file, which costs no space on a disk that may be full; a copy where links do not exist. */
-function keepAside(path: string): string {
+function keepAside(disk: Disk, path: string): void {
   for (let stampMs = Date.now();; stampMs++) {
     const keptAs = `${path}.damaged-${stampMs}`;
     try {
-      linkSync(path, keptAs);
-      return keptAs;
+      return disk.link(path, keptAs);
     } catch (error) {
       if (errorCode(error) === "EEXIST") continue;
-      copyFileSync(path, keptAs, constants.COPYFILE_EXCL);
-      return keptAs;
+    }
+    try {
+      return disk.copyFile(path, keptAs);
+    } catch {
+      // Not even room for a copy: what is intact matters more.
+      return disk.remove(keptAs);
     }
   }
 }
 
 /** Writes a whole new log beside the old one and makes it durable. */
-function writeBeside(path: string, entries: EntryBuffer): OpenFile {
+function writeBeside(disk: Disk, path: string, entries: EntryBuffer): OpenFile {
   const beside = newPath(path);
-  const fd = openSync(beside, "w+", 0o600);
+  const fd = disk.open(beside, "w+");
   try {
-    writeAll(beside, fd, headerBytes(), HEADER_BYTES, 0);
-    writeAll(beside, fd, entries.bytes, entries.length, HEADER_BYTES);
-    fsyncSync(fd);
+    writeAll(disk, beside, fd, headerBytes(), HEADER_BYTES, 0);
+    writeAll(disk, beside, fd, entries.bytes, entries.length, HEADER_BYTES);
+    disk.sync(fd);
   } catch (error) {
-    abandon(beside, fd);
+    abandon(disk, beside, fd);
     throw error;
   }
   return { fd, end: HEADER_BYTES + entries.length };
 }
 
 /** Gives the new log the old one's name. At any moment one of them stands there, whole. */
-function putInPlace(path: string, file: OpenFile): OpenFile {
+function putInPlace(disk: Disk, path: string, file: OpenFile): OpenFile {
   try {
-    renameSync(newPath(path), path);
+    disk.rename(newPath(path), path);
   } catch (error) {
-    abandon(newPath(path), file.fd);
+    abandon(disk, newPath(path), file.fd);
     throw error;
   }
   return file;
 }
 
-function abandon(path: string, fd: number): void {
-  closeSync(fd);
-  rmSync(path, { force: true });
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** The file's bytes, or null if there is none. */
-function readWhole(path: string): Uint8Array | null {
-  let fd: number;
-  try {
-    fd = openSync(path, "r");
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return null;
-    throw error;
-  }
-  try {
-    const bytes = new Uint8Array(fstatSync(fd).size);
-    let at = 0;
-    while (at < bytes.length) {
-      const count = readSync(fd, bytes, at, bytes.length - at, at);
-      if (count === 0) throw new FileFault("read", path, "EIO", `ended at ${at} of ${bytes.length} bytes`);
-      at += count;
-    }
-    return bytes;
-  } finally {
-    closeSync(fd);
-  }
+function abandon(disk: Disk, path: string, fd: number): void {
+  disk.close(fd);
+  disk.remove(path);
 }
 
 /** On a filling disk a write may be short without an error; the next one then says why. */
-function writeAll(path: string, fd: number, bytes: Uint8Array, count: number, at: number): void {
+function writeAll(disk: Disk, path: string, fd: number, bytes: Uint8Array, count: number, at: number): void {
   for (let done = 0; done < count;) {
-    const written = writeSync(fd, bytes, done, count - done, at + done);
+    const written = disk.write(fd, bytes, done, count - done, at + done);
     if (written === 0) throw new FileFault("write", path, "EIO", `stopped at ${done} of ${count} bytes`);
     done += written;
   }

@@ -259,6 +259,7 @@ for (const kind of ["mapped", "plain", "memory"] as const) {
     let full = false;
     const limited: SegmentFiles = {
       kind: files.kind,
+      disk: files.disk,
       create: (path, capacity) => {
         if (full) throw new FileFault("create", path, "ENOSPC");
         return files.create(path, capacity);

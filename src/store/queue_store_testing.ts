@@ -6,11 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { currentRuntime } from "../runtime/current.ts";
+import type { Disk } from "../runtime/disk.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { Message } from "./message.ts";
 import { QueueStore, type QueueStoreHost, type QueueStoreOptions } from "./queue_store.ts";
-import type { CommitSink, SegmentPool } from "./queue_store_host.ts";
+import type { CommitSink, SegmentPool, SpaceWatch } from "./queue_store_host.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./read_window.ts";
 import type { StoreEvent } from "./store_event.ts";
 
@@ -65,11 +66,13 @@ export class ManualCommit implements CommitSink {
 /** Remembers what is open. */
 export class TrackedFiles implements SegmentFiles {
   readonly kind: SegmentFiles["kind"];
+  readonly disk: Disk;
   readonly #files: SegmentFiles;
   readonly #all = new Set<SegmentFile>();
 
   constructor(files: SegmentFiles) {
     this.kind = files.kind;
+    this.disk = files.disk;
     this.#files = files;
   }
 
@@ -124,10 +127,12 @@ export class TestHost implements QueueStoreHost {
   readonly files: TrackedFiles;
   readonly commit: ManualCommit = new ManualCommit();
   pool: SegmentPool | null = null;
+  space: SpaceWatch = { allocated: () => {}, full: () => {}, makeRoom: () => false };
   readonly recoveryWindow: ReadWindow;
   readonly events: StoreEvent[] = [];
   readonly directory: string;
   nowMs = 1_800_000_000_000;
+  unsureBeforeMs = 0;
 
   constructor(files: SegmentFiles) {
     this.files = new TrackedFiles(files);

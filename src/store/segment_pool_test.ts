@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers";
 import { FileFault } from "../runtime/fault.ts";
+import { systemDisk } from "../runtime/disk.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { SpareSegments } from "./segment_pool.ts";
 
@@ -42,6 +43,7 @@ class TestFile implements SegmentFile {
 /** Prepares when the test says so. */
 class TestFiles implements SegmentFiles {
   readonly kind = "plain";
+  readonly disk = systemDisk;
   readonly made: TestFile[] = [];
   asked = 0;
   #pending: (() => void)[] = [];
@@ -109,11 +111,12 @@ describe("spare segments", () => {
     return readdirSync(join(root, "spare")).length;
   }
 
-  it("empty their folder at start and prepare nothing before they are asked", () => {
+  it("remove earlier ones at start, leave alone what is none, and prepare nothing before they are asked", () => {
     mkdirSync(join(root, "spare", "folder"), { recursive: true });
+    writeFileSync(join(root, "spare", "notes"), "mine");
     writeFileSync(join(root, "spare", "0000000001"), "old");
     start();
-    assert.deepEqual([spares(), files.asked], [0, 0]);
+    assert.deepEqual([readdirSync(join(root, "spare")).sort(), files.asked], [["folder", "notes"], 0]);
   });
 
   it("prepare two, one at a time, after the first question", async () => {

@@ -1,8 +1,8 @@
 // What is settled in a turn: counted per segment, collected as ranges, written to the acknowledgement logs at the
 // turn's end with one write per log. Settling in order only moves the end of one range.
 
-import { closeSync } from "node:fs";
 import { assert } from "../lib/assert.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { AckLog, AckScratch } from "./ack_log.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
@@ -165,6 +165,7 @@ export class Settlements {
     const deliveredTo = segment.deliveredWanted > segment.deliveredTo ? segment.deliveredWanted : 0;
     if (segment.pending.count === 0 && deliveredTo === 0 && segment.returns === null) return true;
     const log = segment.acks ??= new AckLog(
+      this.#host.files.disk,
       this.#directory.logPath(segment.number),
       this.#queueId,
       segment.number,
@@ -175,7 +176,10 @@ export class Settlements {
       if (this.#open.length >= OPEN_LOGS_MAX) this.#close(this.#open[0]!, false);
       this.#open.push(log);
     }
-    const problem = log.append(segment, deliveredTo, this.#scratch);
+    let problem = log.append(segment, deliveredTo, this.#scratch);
+    if (problem !== null && isDiskFull({ code: problem }) && this.#host.space?.makeRoom()) {
+      problem = log.append(segment, deliveredTo, this.#scratch);
+    }
     if (made && log.exists) this.#directory.entriesChanged(true);
     if (problem !== null) return this.#delay(segment, log, problem);
     this.#delayed = false;
@@ -200,6 +204,6 @@ export class Settlements {
     const index = this.#open.indexOf(log);
     if (index >= 0) this.#open.splice(index, 1);
     const fd = log.detach();
-    if (fd >= 0) this.#host.commit.release(fd, forget, () => closeSync(fd));
+    if (fd >= 0) this.#host.commit.release(fd, forget, () => this.#host.files.disk.close(fd));
   }
 }

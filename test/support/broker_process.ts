@@ -33,7 +33,7 @@ export function testTargets(): Target[] {
 }
 
 /** The program and the arguments in front of the subcommand. */
-export function commandOf(target: Target): { program: string; args: string[] } {
+export function commandOf(target: Target): ProgramCommand {
   const bin = (name: string) => join(projectRoot, "node_modules", ".bin", name);
   switch (target) {
     case "bun":
@@ -145,7 +145,14 @@ export class Program {
   }
 }
 
+export interface ProgramCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
 export interface BrokerOptions {
+  /** What is run instead of the target. */
+  command?: ProgramCommand;
   dataDir?: string;
   port?: number;
   /** Of MQTT, -1 for none; a free one without it. */
@@ -160,6 +167,7 @@ export class BrokerProcess {
   port = 0;
   mqttPort: number;
   #program: Program;
+  readonly #command: ProgramCommand;
   readonly #args: readonly string[];
   readonly #environment: Record<string, string>;
   readonly #ownsDataDir: boolean;
@@ -168,6 +176,7 @@ export class BrokerProcess {
     this.target = target;
     this.dataDir = dataDir;
     this.#ownsDataDir = ownsDataDir;
+    this.#command = options.command ?? commandOf(target);
     this.#args = options.args ?? [];
     this.#environment = options.environment ?? {};
     this.mqttPort = options.mqttPort ?? 0;
@@ -223,7 +232,7 @@ export class BrokerProcess {
   }
 
   #spawn(port: number): Program {
-    const { program, args } = commandOf(this.target);
+    const { program, args } = this.#command;
     return new Program(program, [
       ...args,
       "serve",

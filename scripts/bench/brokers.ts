@@ -1,0 +1,196 @@
+// What is measured: Leveret in its three forms, a sink (the generator's own ceiling), RabbitMQ where it is installed.
+// Each is a process of its own on a free loopback port, with a data directory of its own, ended by its process id.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const READY_MS_MAX = 60_000;
+const STOP_MS_MAX = 20_000;
+const RABBITMQ_BINARIES = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/sbin/rabbitmq-server"];
+/** Ticks of /proc/PID/stat in a second, on every Linux that we know. */
+const TICKS_PER_SECOND = 100;
+
+export const BROKER_NAMES = ["bun", "deno", "executable", "sink", "rabbitmq"] as const;
+export type BrokerName = typeof BROKER_NAMES[number];
+
+/** The program that runs `leveret ...`. */
+export function leveret(form: "bun" | "deno" | "executable"): string[] {
+  const binary = (name: string) => join(ROOT, "node_modules", ".bin", name);
+  if (form === "bun") return [binary("bun"), "src/main.ts"];
+  if (form === "deno") return [binary("deno"), "run", "-A", "src/main.ts"];
+  return [join(ROOT, "dist", "leveret")];
+}
+
+export class RunningBroker {
+  readonly name: BrokerName;
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #dataDir: string;
+
+  private constructor(name: BrokerName, port: number, child: ChildProcess, dataDir: string) {
+    this.name = name;
+    this.port = port;
+    this.#child = child;
+    this.#dataDir = dataDir;
+  }
+
+  /** Null where it is not installed. */
+  static async start(name: BrokerName): Promise<RunningBroker | null> {
+    const dataDir = mkdtempSync(join(tmpdir(), "leveret-bench-"));
+    const start = name === "rabbitmq" ? startRabbit(dataDir, await freePort()) : startLeveret(name, dataDir);
+    if (start === null) {
+      rmSync(dataDir, { recursive: true, force: true });
+      return null;
+    }
+    const broker = new RunningBroker(name, await start.port, start.child, dataDir);
+    process.on("exit", () => broker.#end());
+    return broker;
+  }
+
+  get uri(): string {
+    return `amqp://guest:guest@127.0.0.1:${this.port}`;
+  }
+
+  /** User and system time that the broker has used, seconds; RabbitMQ's is its emulator's. */
+  cpuSeconds(): number {
+    return sum(this.#pids(), (pid) => {
+      const fields = readProc(pid, "stat").split(") ")[1]?.split(" ") ?? [];
+      return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
+    });
+  }
+
+  /** From here on `peakBytes` counts anew. */
+  forgetPeak(): void {
+    for (const pid of this.#pids()) {
+      try {
+        writeFileSync(`/proc/${pid}/clear_refs`, "5");
+      } catch {
+        // It keeps the peak of its life.
+      }
+    }
+  }
+
+  /** Largest resident memory, bytes. */
+  peakBytes(): number {
+    return sum(this.#pids(), (pid) => Number(/VmHWM:\s+(\d+)/.exec(readProc(pid, "status"))?.[1] ?? 0) * 1024);
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child;
+    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill("SIGTERM");
+      await Promise.race([exited, wait(STOP_MS_MAX, undefined, { ref: false })]);
+    }
+    this.#end();
+  }
+
+  /** At once, with all that it has started. */
+  #end(): void {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      for (const pid of this.#pids()) process.kill(pid, "SIGKILL");
+    }
+    rmSync(this.#dataDir, { recursive: true, force: true });
+  }
+
+  /** The process and its children: a shell script may stand in front of the broker. */
+  #pids(): number[] {
+    const pids = [this.#child.pid!];
+    for (const pid of pids) {
+      const children = readProc(pid, `task/${pid}/children`).trim();
+      if (children !== "") pids.push(...children.split(" ").map(Number));
+    }
+    return pids;
+  }
+}
+
+interface Starting {
+  readonly child: ChildProcess;
+  readonly port: Promise<number>;
+}
+
+function startLeveret(name: Exclude<BrokerName, "rabbitmq">, dataDir: string): Starting {
+  const words = name === "sink" ? ["perf", "sink"] : ["serve", "--port", "0", "--data-dir", dataDir];
+  const [program, ...args] = [...leveret(name === "sink" ? "bun" : name), ...words];
+  const environment = Object.entries(process.env).filter(([variable]) => !variable.startsWith("LEVERET_"));
+  const child = spawn(program!, args, {
+    cwd: ROOT,
+    env: Object.fromEntries(environment),
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  let said = "";
+  const port = new Promise<number>((resolve, reject) => {
+    child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+      const found = /ready: .*amqp \S+:(\d+)/.exec(said)?.[1];
+      if (found !== undefined) resolve(Number(found));
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => reject(new Error(`${name} ended with ${code} before it was ready`)));
+    setTimeout(() => reject(new Error(`${name} is not ready after ${READY_MS_MAX} ms`)), READY_MS_MAX).unref();
+  });
+  return { child, port };
+}
+
+function startRabbit(dataDir: string, port: number): Starting | null {
+  const binary = RABBITMQ_BINARIES.find((path) => existsSync(path));
+  if (binary === undefined) return null;
+  writeFileSync(join(dataDir, "enabled_plugins"), "[].\n");
+  const environment = {
+    ...process.env,
+    HOME: dataDir,
+    RABBITMQ_NODENAME: `bench${process.pid}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
+    RABBITMQ_NODE_PORT: `${port}`,
+    RABBITMQ_DIST_PORT: `${port + 1}`,
+    ERL_EPMD_PORT: `${port + 2}`,
+    ERL_EPMD_ADDRESS: "127.0.0.1",
+    RABBITMQ_MNESIA_BASE: join(dataDir, "mnesia"),
+    RABBITMQ_LOG_BASE: join(dataDir, "log"),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dataDir, "enabled_plugins"),
+    RABBITMQ_CONFIG_FILE: join(dataDir, "none"),
+  };
+  const child = spawn(binary, [], { env: environment, stdio: "ignore" });
+  // Its name server goes on by itself.
+  const endNames = () => spawnSync("epmd", ["-port", `${port + 2}`, "-kill"], { stdio: "ignore" });
+  child.on("exit", endNames);
+  process.on("exit", endNames);
+  return { child, port: answering(port) };
+}
+
+/** Resolves to the port when an AMQP server answers on it. */
+async function answering(port: number): Promise<number> {
+  const [program, ...args] = leveret("bun");
+  const probe = ["perf", "amqp", "--uri", `amqp://guest:guest@127.0.0.1:${port}`, "--count", "1"];
+  for (const deadline = Date.now() + READY_MS_MAX; Date.now() < deadline; await wait(500)) {
+    if (spawnSync(program!, [...args, ...probe], { cwd: ROOT, stdio: "ignore" }).status === 0) return port;
+  }
+  throw new Error(`nobody answers on port ${port} after ${READY_MS_MAX} ms`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function readProc(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function sum<T>(items: readonly T[], valueOf: (item: T) => number): number {
+  return items.reduce((total, item) => total + valueOf(item), 0);
+}

@@ -1,0 +1,69 @@
+// The rows of the matrix: what the load generator is told.
+
+export interface Row {
+  readonly name: string;
+  /** Arguments of `leveret perf amqp` but for the URI and the length of the run. */
+  readonly args: readonly string[];
+  /** So many messages of each publisher (or to consume); without it, by time. */
+  readonly count?: number;
+  /** What counts: messages that arrived, or that were taken in. */
+  readonly rate: "consumed" | "published";
+  /** Another row, of which this one is a part of the rate: for Leveret alone, others would take hours. */
+  readonly relativeTo?: string;
+}
+
+const AUTO = ["--autoack"];
+const PERSISTENT = ["--persistent"];
+const CONFIRM = ["--persistent", "--confirm", "1000"];
+const FOUR = ["--publishers", "4", "--consumers", "4"];
+const KIB = ["--size", "1024"];
+const PREFETCH = ["--prefetch", "1000"];
+const SOME = 4_000_000;
+const MANY = 10_000_000;
+
+const PLAIN = "1/1, 16 B, persistent";
+const FILL = "fill a declared queue, 16 B";
+const DRAIN = "then drain it, 16 B";
+
+export const ROWS: readonly Row[] = [
+  row(PLAIN, AUTO, PERSISTENT),
+  row("1/1, 16 B, transient", AUTO),
+  row("1/1, 16 B, persistent, confirm 1000", AUTO, CONFIRM),
+  row("1/1, 1 KiB, persistent", AUTO, PERSISTENT, KIB),
+  row("1/1, 1 KiB, persistent, confirm 1000", AUTO, CONFIRM, KIB),
+  row("4/4, one queue, 16 B, persistent", AUTO, PERSISTENT, FOUR),
+  row("4/4, 16 B, persistent, confirm 1000", AUTO, CONFIRM, FOUR),
+  row("4/4, four queues, 16 B", AUTO, PERSISTENT, FOUR, ["--queues", "4"]),
+  row("4/4, 1 KiB, persistent", AUTO, PERSISTENT, FOUR, KIB),
+  row("4/4, 1 KiB, persistent, confirm 1000", AUTO, CONFIRM, FOUR, KIB),
+  row("1/1, 16 B, ack every 100, prefetch 1000", PERSISTENT, PREFETCH, ["--ack-every", "100"]),
+  row("1/1, 16 B, ack each, prefetch 1000", PERSISTENT, PREFETCH),
+  row("1/1, 16 B, ack each, prefetch 1000, confirm 1000", PREFETCH, CONFIRM),
+  row("1/1, 16 B, confirm one at a time", AUTO, PERSISTENT, ["--confirm", "1"]),
+  row("10,000/s, 16 B, transient", AUTO, ["--rate", "10000"]),
+  fill(FILL, SOME),
+  drain(DRAIN, SOME),
+  { ...row("1,000 queues, 16 B, persistent", AUTO, PERSISTENT, ["--queues", "1000"]), relativeTo: PLAIN },
+  {
+    ...row("500/500, 16 B, persistent", AUTO, PERSISTENT, ["--publishers", "500", "--consumers", "500"]),
+    relativeTo: PLAIN,
+  },
+  {
+    ...row("100 bindings, 16 B, persistent", AUTO, PERSISTENT, ["--exchange", "bench", "--queues", "100"]),
+    relativeTo: PLAIN,
+  },
+  { ...fill("fill with 10 million, 16 B", MANY), relativeTo: FILL },
+  { ...drain("then drain 10 million, 16 B", MANY), relativeTo: DRAIN },
+];
+
+function row(name: string, ...args: readonly (readonly string[])[]): Row {
+  return { name, args: args.flat(), rate: "consumed" };
+}
+
+function fill(name: string, count: number): Row {
+  return { name, args: [...PERSISTENT, "--consumers", "0", "--keep-queue"], count, rate: "published" };
+}
+
+function drain(name: string, count: number): Row {
+  return { name, args: [...AUTO, "--publishers", "0"], count, rate: "consumed" };
+}
