@@ -6,6 +6,9 @@ import type { CommitWaiter, GroupCommit } from "../store/group_commit.ts";
 
 const CAPACITY_MIN = 16;
 
+/** Of connections that publish nothing. */
+const NOTHING = new Uint32Array(0);
+
 /** Where acknowledgements go. */
 export interface AcksHost {
   acknowledge(type: number, id: number, code: number): void;
@@ -21,7 +24,7 @@ export class Acks implements CommitWaiter {
   #sealed = 0;
   #sent = 0;
   #waiting = false;
-  #ring = new Uint32Array(CAPACITY_MIN);
+  #ring = NOTHING;
   readonly #commit: GroupCommit;
   readonly #host: AcksHost;
 
@@ -69,7 +72,7 @@ export class Acks implements CommitWaiter {
   }
 
   #grow(): void {
-    const larger = new Uint32Array(2 * this.#ring.length);
+    const larger = new Uint32Array(Math.max(CAPACITY_MIN, 2 * this.#ring.length));
     for (let number = this.#sent; number < this.#added; number++) {
       larger[number & (larger.length - 1)] = this.#ring[number & (this.#ring.length - 1)]!;
     }

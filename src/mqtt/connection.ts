@@ -57,6 +57,10 @@ const KEEP_ALIVE_FACTOR = 1500;
 /** Messages with QoS 1 and 2 that a client of MQTT 5 may have unacknowledged: what we announce. */
 export const RECEIVE_MAXIMUM = 4096;
 
+// What a packet says, for as long as it is handled: one packet is at a time.
+const PUBLISHED = new PublishPacket();
+const ACKNOWLEDGED = new AckPacket();
+
 export class MqttConnection implements ConnHandler, PacketSink {
   readonly conn: Conn;
   readonly services: MqttServices;
@@ -65,15 +69,14 @@ export class MqttConnection implements ConnHandler, PacketSink {
   /** Null before CONNACK and after the end. */
   session: Session | null = null;
   outgoing: Outgoing | null = null;
-  replays!: Replays;
+  /** Made with the first retained message that a subscription brings. */
+  #replays: Replays | null = null;
   /** The socket is gone. */
   gone = false;
   #closing = false;
   #publisher: Publisher | null = null;
   readonly #acks: Acks;
   readonly #reader: MqttReader;
-  readonly #publish = new PublishPacket();
-  readonly #ack = new AckPacket();
   readonly #gate: ReadGate;
   #sendQueued = false;
   #acksDue = false;
@@ -106,6 +109,11 @@ export class MqttConnection implements ConnHandler, PacketSink {
     });
     this.replies = new Replies(services.commit);
     this.#reader = new MqttReader(this, MQTT_CONNECT_BYTES_MAX);
+  }
+
+  /** Of a connection with a session. */
+  get replays(): Replays {
+    return this.#replays ??= new Replays(this, this.session!);
   }
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
@@ -170,15 +178,15 @@ export class MqttConnection implements ConnHandler, PacketSink {
     const type = first >>> 4;
     switch (type) {
       case PUBLISH:
-        readPublish(this.version, first, bytes, at, size, this.#publish);
+        readPublish(this.version, first, bytes, at, size, PUBLISHED);
         this.#checkReceiveMaximum(session);
-        return this.#publisher!.publish(this.#publish);
+        return (this.#publisher ??= new Publisher(this, session, this.#acks)).publish(PUBLISHED);
       case PUBACK:
       case PUBREC:
       case PUBREL:
       case PUBCOMP:
-        readAck(this.version, first, bytes, at, size, this.#ack);
-        return this.#acknowledged(session, type, this.#ack.id, this.#ack.code);
+        readAck(this.version, first, bytes, at, size, ACKNOWLEDGED);
+        return this.#acknowledged(session, type, ACKNOWLEDGED.id, ACKNOWLEDGED.code);
     }
     checkFlags(first);
     switch (type) {
@@ -200,8 +208,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
   }
 
   #checkReceiveMaximum(session: Session): void {
-    if (this.version < 5 || this.#publish.qos === 0) return;
-    if (this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM || session.hasReceived(this.#publish.id)) {
+    if (this.version < 5 || PUBLISHED.qos === 0) return;
+    if (this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM || session.hasReceived(PUBLISHED.id)) {
       return;
     }
     throw new MqttError(RECEIVE_MAXIMUM_EXCEEDED, `more than ${RECEIVE_MAXIMUM} messages unacknowledged`);
@@ -250,8 +258,6 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.outgoing = outgoing;
     this.#expiryAtStart = session.expirySeconds;
     this.#keepAliveMs = keepAlive * KEEP_ALIVE_FACTOR;
-    this.#publisher = new Publisher(this, session, this.#acks);
-    this.replays = new Replays(this, session);
     this.#reader.packetBytesMax = services.settings.packetBytesMax;
     writeConnack(this.conn.out, this.version, present, 0, properties);
     this.touch();
@@ -313,7 +319,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
       this.#starved = false;
       this.services.turn.schedule();
       this.outgoing?.goOn();
-      if (this.session !== null) this.replays.goOn();
+      if (this.session !== null) this.#replays?.goOn();
     }
     this.#gate.unread = false;
   }

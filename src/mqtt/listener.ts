@@ -61,7 +61,7 @@ export class MqttListener {
 
   #tick(): void {
     const nowMs = performance.now();
-    for (const connection of [...this.#connections]) connection.tick(nowMs);
+    for (const connection of this.#connections) connection.tick(nowMs);
   }
 
   /** Accepts no more, tells every client (0x8B), and resolves when all are gone or were cut off. */

@@ -17,6 +17,8 @@ import type { Matched } from "./subscriptions.ts";
 /** Of a message that came to a session's queue by a binding that is no subscription. */
 const UNSUBSCRIBED: Matched = { qos: 1, retainAsPublished: false, ids: null };
 const DOLLAR = 0x24;
+/** What is sent again, for as long as it is written. */
+const AGAIN = new Message();
 
 export class Outgoing {
   readonly recipient: Recipient;
@@ -29,7 +31,6 @@ export class Outgoing {
   /** The next one of an earlier connection to be sent again, and their end. */
   #resendAt = 0;
   #resendEnd = 0;
-  readonly #message = new Message();
 
   constructor(connection: MqttConnection, session: Session, recipient: Recipient, receiveMaximum: number) {
     this.#connection = connection;
@@ -187,7 +188,7 @@ export class Outgoing {
       return this.#connection.touch();
     }
     const { queue, position, recordBytes, bodyBytes } = inFlight.sentAt(tag);
-    const message = this.#message;
+    const message = AGAIN;
     if (!queue.gone && this.#read(queue, position, message)) {
       const matched = this.#session.matchedOf(queue) ?? this.#matched(message) ?? UNSUBSCRIBED;
       const qos: Qos = state === EXPECTS_PUBACK ? 1 : 2;
