@@ -5,24 +5,24 @@ import { join } from "node:path";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
-import { LoginDelays } from "./core/login_delays.ts";
-import type { AmqpServices, Log } from "./amqp/services.ts";
+import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
 import type { Alarms } from "./core/alarms.ts";
-import { DefinitionsReplay, type DefinitionsSink, type Entry } from "./core/definitions.ts";
+import { DefinitionsReplay } from "./core/definitions_replay.ts";
+import { Management } from "./core/management/management.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
+import { Realm } from "./core/realm.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
-import { Users } from "./core/user.ts";
-import { VirtualHost } from "./core/virtual_host.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
-import { currentRuntime } from "./runtime/current.ts";
+import { loadDefinitions } from "./load_definitions.ts";
 import { Mqtt } from "./mqtt/mqtt.ts";
+import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DamageList } from "./store/damage_list.ts";
@@ -38,6 +38,7 @@ import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
 import { isDamage, type StoreEvent } from "./store/store_event.ts";
+import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
 import { Watch } from "./watch.ts";
 
@@ -45,7 +46,6 @@ import { Watch } from "./watch.ts";
 const HOUSEKEEPING_MS = 10_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
-const DEFAULT_VHOST = "/";
 
 export interface BrokerHooks {
   /**
@@ -115,6 +115,12 @@ export class Broker {
     return this.#parts?.damage ?? null;
   }
 
+  /** Users, virtual hosts, permissions, policies, definitions. Throws while the broker is not running. */
+  get management(): Management {
+    if (this.#parts === null) throw new Error("the broker is not running");
+    return this.#parts.management;
+  }
+
   /** Recovers what is on disk and opens the listeners. Rejects, with everything released, when something is in the way. */
   async start(): Promise<void> {
     if (this.#parts !== null || this.#starting) throw new Error("the broker is started already");
@@ -122,6 +128,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
+      await loadDefinitions(parts.management, this.#config.loadDefinitions);
       await parts.listen();
       this.#parts = parts;
     } catch (error) {
@@ -142,10 +149,12 @@ export class Broker {
 
 /** A running broker's parts. */
 class Parts {
-  readonly alarms: Alarms;
   #amqp: AmqpListener | null = null;
   readonly #mqtt: Mqtt;
+  readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
+  readonly management: Management;
+  readonly #realm: Realm;
   readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
@@ -155,12 +164,9 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
-  readonly #vhosts = new Map<string, VirtualHost>();
   #dataDir: DataDir | null = null;
   #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Entries that are being played back are not written again. */
-  #replaying = false;
   #pool: SpareSegments | null = null;
   #durableFiles: SegmentFiles | null = null;
   #transientFiles: SegmentFiles = new MemoryFiles();
@@ -186,22 +192,29 @@ class Parts {
     });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
-    // What waits for room is tried again.
-    this.alarms.subscribe(() => this.#turn.schedule());
+    this.#realm = this.#createRealm(config);
+    this.management = new Management({
+      realm: this.#realm,
+      durable: () => this.#whenDurable(),
+      report: (text) => this.#log.warn("{text}", { text }),
+      product: { name: NAME, version: VERSION },
+    });
     this.#mqtt = new Mqtt({
       settings: config.mqtt,
+      realm: this.#realm,
       turn: this.#turn,
       timers: this.#timers,
       commit: this.#commit,
       clock: this.#clock,
       alarms: this.alarms,
       log: textLog(getLogger(["leveret", "mqtt"])),
-      defaultVhost: DEFAULT_VHOST,
       version: `${NAME} version ${VERSION}`,
       segmentBytes: config.segmentBytes,
       openStore: (id, durable, args) => this.#openQueue(id, durable, args),
       nextStoreId: () => ++this.#queueIdMax,
     });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   get listeners(): readonly Listening[] {
@@ -224,14 +237,13 @@ class Parts {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
     this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
-    const vhost = this.#createVhost(DEFAULT_VHOST);
-    this.#replaying = true;
-    const loose = replay.restore(vhost);
-    this.#replaying = false;
-    this.#mqtt.openHost(vhost);
+    const loose = this.#realm.restore(replay);
+    const { defaultUser, defaultPassword } = this.#config;
+    if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
       this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
     }
+    this.#mqtt.restore();
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -277,15 +289,10 @@ class Parts {
     return this.#runtime.plainFiles();
   }
 
-  #createVhost(name: string): VirtualHost {
-    const definitions: DefinitionsSink = {
-      append: (entry: Entry) => {
-        if (!this.#replaying) this.#definitions?.append(entry);
-      },
-    };
-    const vhost = new VirtualHost(name, {
+  #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {
+    return new Realm({
       turn: this.#turn,
-      definitions,
+      definitions: { append: (entry) => this.#definitions?.append(entry) },
       openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
       openStream: (queueId, settings) => this.#openStream(queueId, settings),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
@@ -299,9 +306,7 @@ class Parts {
         bindingsMax: BINDINGS_MAX,
         warmQueuesMax: WARM_QUEUES_MAX,
       },
-    });
-    this.#vhosts.set(name, vhost);
-    return vhost;
+    }, { loopbackOnly: defaultUserOnlyLoopback ? [defaultUser] : [] });
   }
 
   #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
@@ -360,21 +365,16 @@ class Parts {
   }
 
   async listen(): Promise<void> {
-    const { amqp, defaultUser, defaultPassword, defaultUserOnlyLoopback } = this.#config;
-    const users = new Users();
-    users.add(defaultUser, defaultPassword, defaultUserOnlyLoopback, ["administrator"]);
     this.#watch.start();
-    const logins = new LoginDelays();
-    if (amqp.port >= 0) await this.#listenAmqp(users, logins);
-    await this.#mqtt.listen(this.#runtime, users, logins);
+    if (this.#config.amqp.port >= 0) await this.#listenAmqp();
+    await this.#mqtt.listen(this.#runtime);
   }
 
-  async #listenAmqp(users: Users, logins: LoginDelays): Promise<void> {
+  async #listenAmqp(): Promise<void> {
     const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
-      vhosts: this.#vhosts,
-      users,
+      realm: this.#realm,
       turn: this.#turn,
       commit: this.#commit,
       clock: this.#clock,
@@ -382,9 +382,15 @@ class Parts {
       product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
       alarms: this.alarms,
       replies: new DirectReplies(),
-      logins,
     };
     this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+  }
+
+  #whenDurable(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#commit.wait({ seal: () => {}, durable: resolve });
+      this.#turn.schedule();
+    });
   }
 
   // Running
@@ -392,7 +398,7 @@ class Parts {
   #keepHouse(): void {
     this.#clock.refresh();
     try {
-      for (const vhost of this.#vhosts.values()) vhost.cool();
+      this.#realm.cool();
       this.#mqtt.cool();
       this.#compactDefinitions();
     } catch (error) {
@@ -406,7 +412,7 @@ class Parts {
   #compactDefinitions(): void {
     const log = this.#definitions;
     if (log === null || log.entryCount < COMPACT_ENTRIES_MIN) return;
-    const live = [...this.#vhosts.values()].flatMap((vhost) => [...vhost.entries()]);
+    const live = [...this.#realm.entries()];
     if (log.entryCount > 2 * live.length) log.compact(live);
   }
 
@@ -420,7 +426,7 @@ class Parts {
     await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();
-      for (const vhost of this.#vhosts.values()) vhost.close();
+      this.#realm.close();
       this.#mqtt.close();
       await this.#commit.drain();
       if (this.#config.sync) this.#lastStop?.stopped();
@@ -442,14 +448,4 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** A logger for finished texts: braces in what a client calls itself mean nothing. */
-function textLog(logger: Logger): Log {
-  return {
-    debug: (text) => logger.debug("{text}", { text }),
-    info: (text) => logger.info("{text}", { text }),
-    warn: (text) => logger.warn("{text}", { text }),
-    error: (text) => logger.error("{text}", { text }),
-  };
 }

@@ -61,3 +61,14 @@ export const DIRECT_REPLY_PENDING_BYTES_MAX = 4 * 1024 * 1024;
 export const STREAM_OFFSETS_MAX = 65_536;
 /** What the filter of one consumer of a stream asks for: each is compared with each message. */
 export const STREAM_FILTER_VALUES_MAX = 256;
+/** Of a broker: what administrators make, so only to keep an accident from filling the memory. */
+export const USERS_MAX = 100_000;
+export const VHOSTS_MAX = 10_000;
+/** Of one virtual host: each new queue is held against each of them. */
+export const POLICIES_MAX = 1_000;
+/** Of one virtual host, or of all of them together. */
+export const PARAMETERS_MAX = 10_000;
+/** JSON of one parameter or policy, characters. */
+export const PARAMETER_LENGTH_MAX = 1024 * 1024;
+/** Exchanges for whose routing keys one user has a rule, in one virtual host. */
+export const TOPIC_PERMISSIONS_MAX = 10_000;

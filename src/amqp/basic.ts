@@ -8,7 +8,7 @@ import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { typeName } from "./rare_properties.ts";
-import { generatedName, handleExchange, handleQueue, type TopologyMethod, usableQueue } from "./topology.ts";
+import { generatedName, handleExchange, handleQueue, readableQueue, type TopologyMethod } from "./topology.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import {
   type BasicCancel,
@@ -111,7 +111,7 @@ export function handleMethod(channel: Channel, method: Method): void {
 
 function consume(channel: Channel, method: BasicConsume): void {
   if (method.queue === DIRECT_REPLY_TO) return consumeReplies(channel, method);
-  const queue = usableQueue(channel, method.queue);
+  const queue = readableQueue(channel, method.queue);
   const where = channel.vhost.queueText(queue.name);
   const priority = readConsumerArguments(method.arguments, queue.settings.type, where);
   if (method.noLocal) throw new AmqpError(540, "no_local=true");
@@ -179,7 +179,7 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 }
 
 function get(channel: Channel, method: BasicGet): void {
-  const queue = usableQueue(channel, method.queue);
+  const queue = readableQueue(channel, method.queue);
   const { getter } = queue;
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.

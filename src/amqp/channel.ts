@@ -1,6 +1,7 @@
 // One channel: takes its frames, holds its consumers and unsettled deliveries, numbers deliveries and confirms, answers
 // in order, and closes itself when something is refused. What single methods do stands in basic.ts and topology.ts.
 
+import type { Session } from "../core/identity/session.ts";
 import { Queue } from "../core/queue.ts";
 import type { Target } from "../core/target.ts";
 import type { Servable } from "../core/turn.ts";
@@ -34,6 +35,7 @@ import { Transaction } from "./transaction.ts";
 export class Channel implements PublisherHost, Sender, Servable {
   readonly number: number;
   readonly connection: AmqpConnection;
+  readonly session: Session;
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   readonly consumers = new Map<string, AmqpConsumer>();
@@ -63,10 +65,11 @@ export class Channel implements PublisherHost, Sender, Servable {
   #transaction: Transaction | null = null;
   readonly #publisher: Publisher;
 
-  constructor(number: number, connection: AmqpConnection, vhost: VirtualHost) {
+  constructor(number: number, connection: AmqpConnection, session: Session) {
     this.number = number;
     this.connection = connection;
-    this.vhost = vhost;
+    this.session = session;
+    this.vhost = session.vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
     this.replies = new Replies(connection.services, (write) => this.#write(write), (change) => {
       connection.holdings.addReplies(change);
@@ -160,6 +163,7 @@ export class Channel implements PublisherHost, Sender, Servable {
   release(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.session.closeChannel();
     this.#publisher.release();
     // The last first: of a queue's tens of thousands each is found at the end, and nobody behind it has to move up.
     const consumers = [...this.consumers.values()].reverse();
@@ -216,6 +220,8 @@ export class Channel implements PublisherHost, Sender, Servable {
 
   /** Now and then: closes itself when a delivery is out for too long. `nowMs` is monotonic. */
   tick(nowMs: number): void {
+    // A policy may have changed a queue's timeout.
+    for (const { noAck, queue } of this.consumers.values()) if (!noAck) this.deliveries.watch(queue);
     const timeoutMs = this.deliveries.overdueMs(nowMs, this.consumers.values());
     if (timeoutMs === null || this.#closed) return;
     this.#methodId = 0;
@@ -268,6 +274,13 @@ export class Channel implements PublisherHost, Sender, Servable {
     return this.connection.services.clock.nowMs;
   }
 
+  authorizePublish(exchange: string, routingKeys: readonly string[]): void {
+    this.session.authorize("write", "exchange", exchange);
+    const target = this.vhost.exchanges.get(exchange);
+    if (target === undefined) return;
+    for (const routingKey of routingKeys) this.session.authorizeTopic("write", target, routingKey);
+  }
+
   holdBody(bytes: number): void {
     this.connection.holdings.addBytes(bytes);
   }
@@ -285,7 +298,7 @@ export class Channel implements PublisherHost, Sender, Servable {
   }
 
   get impersonates(): boolean {
-    return this.connection.opened?.user.tags.has("impersonator") ?? false;
+    return this.session.user.tags.has("impersonator");
   }
 
   get replyAddress(): string | null {

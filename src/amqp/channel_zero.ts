@@ -37,9 +37,10 @@ export function withoutChannel(
         const text = `number of channels opened exceeds the negotiated channel_max (${opened.channelMax})`;
         throw new AmqpError(530, text);
       }
+      opened.session.openChannel();
       writeChannelOpenOk(connection.conn.out, number);
       connection.touch();
-      return new Channel(number, connection, opened.vhost);
+      return new Channel(number, connection, opened.session);
     case METHOD_CHANNEL_CLOSE:
       writeChannelCloseOk(connection.conn.out, number);
       connection.touch();
@@ -65,7 +66,9 @@ export function onOpenConnection(connection: AmqpConnection, method: Method): vo
 function updateSecret(connection: AmqpConnection, { newSecret }: ConnectionUpdateSecret): void {
   const { conn, services, userName } = connection;
   const password = new TextDecoder("utf-8", { ignoreBOM: true }).decode(newSecret);
-  if (services.users.authenticate(userName, password, conn.remote.host) === null) {
+  const { users, logins } = services.realm;
+  if (users.authenticate(userName, password, conn.remote.host) === null) {
+    logins.failed(userName, conn.remote.host);
     throw new AmqpError(530, "New secret was refused by one of the backends");
   }
   writeConnectionUpdateSecretOk(conn.out, 0);

@@ -6,6 +6,7 @@ import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
 import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   FRAME_HEARTBEAT,
@@ -56,6 +57,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** A consumer was held back because too much is pending. */
   #starved = false;
   readonly gate: ReadGate;
+  /** With so much to send it may be the peer's fault; see `#holdBack`. */
+  #readUpTo = OUT_PENDING_BYTES_MAX;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
   readonly #deadlines: Deadlines;
@@ -76,18 +79,12 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   get userName(): string {
-    return this.#opened?.user.name ?? "";
-  }
-
-  /** What the handshake found out; null before its end. */
-  get opened(): Opened | null {
-    return this.#opened;
+    return this.#opened?.session.user.name ?? "";
   }
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
-    const { host, port } = this.conn.remote;
-    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    return addressText(this.conn.remote.host, this.conn.remote.port);
   }
 
   /** Whether the client announced a capability. */
@@ -139,7 +136,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (this.gone) return true;
     if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
     this.#handle(type, number, bytes, at, size);
-    return this.conn.out.length < OUT_PENDING_BYTES_MAX || !this.#holdBack();
+    return this.conn.out.length < this.#readUpTo || !this.#holdBack();
   }
 
   /**
@@ -147,6 +144,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    * make us hold more than it could make the kernel hold. True when that is so now.
    */
   #holdBack(): boolean {
+    if (this.gate.held) return true;
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
     this.gate.unread = true;
@@ -279,7 +277,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#handshake = null;
     this.frameBytesMax = opened.frameBytesMax;
     this.#deadlines.opened(opened.heartbeatSeconds * 1000);
-    this.services.log.info(`${this.peer} connected as '${opened.user.name}' to vhost '${opened.vhost.name}'`);
+    this.services.log.info(`${this.peer} connected as '${opened.session.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
   /**
@@ -288,6 +286,17 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    */
   acceptFrames(frameBytesMax: number): void {
     this.#reader.frameBytesMax = frameBytesMax + FRAME_OVERHEAD_BYTES;
+  }
+
+  /** Reads nothing for a while and then goes on, unless the peer is gone by then. */
+  later(delayMs: number, work: () => void): void {
+    this.#readUpTo = -1;
+    this.gate.hold(delayMs, () => {
+      if (this.gone || this.#closing) return false;
+      this.#readUpTo = OUT_PENDING_BYTES_MAX;
+      this.#read(work);
+      return true;
+    });
   }
 
   forget(channel: Channel): void {
@@ -350,6 +359,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#channels.clear();
     this.#channel = null;
     this.#opened?.vhost.removeOwned(this);
+    this.#opened?.session.close();
   }
 
   onClose(error: Error | null): void {

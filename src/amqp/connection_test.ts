@@ -8,8 +8,7 @@ import { NO_ARGUMENTS } from "../core/arguments.ts";
 import type { Queue } from "../core/queue.ts";
 import { Timers } from "../core/timers.ts";
 import { Turn } from "../core/turn.ts";
-import { Users } from "../core/user.ts";
-import { VirtualHost } from "../core/virtual_host.ts";
+import { Realm } from "../core/realm.ts";
 import { CoarseClock } from "../lib/clock.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
@@ -42,7 +41,6 @@ import { REPLIES_WAITING_MAX } from "../limits.ts";
 import { writeBody } from "../wire/amqp_frame.ts";
 import { AmqpConnection } from "./connection.ts";
 import { DirectReplies } from "./direct_replies.ts";
-import { LoginDelays } from "../core/login_delays.ts";
 
 const MESSAGES = 400;
 const BODY_BYTES = 1024;
@@ -105,7 +103,7 @@ function setUp() {
   const turn = new Turn(commit, (fault) => assert.fail(String(fault)));
   const files = new MemoryFiles();
   const recoveryWindow = new ReadWindow(files, 4096);
-  const vhost = new VirtualHost("/", {
+  const realm = new Realm({
     turn,
     definitions: { append: () => {} },
     openStore: (queueId) =>
@@ -119,15 +117,14 @@ function setUp() {
     timers: new Timers(turn, (fault) => assert.fail(String(fault))),
     commit,
     limits: { queuesMax: 1, exchangesMax: 9, bindingsMax: 1, warmQueuesMax: 10 },
-  });
-  const users = new Users();
-  users.add("guest", "guest", true);
+  }, { loopbackOnly: [] });
+  realm.createDefaults("guest", "guest");
+  const vhost = realm.vhost("/");
   const conn = new WatchedConn(commit);
   const alarms = new Alarms();
   const connection = new AmqpConnection(conn, {
     settings: completeConfig({ memory: true }, {}).amqp,
-    vhosts: new Map([["/", vhost]]),
-    users,
+    realm,
     turn,
     commit,
     clock: new CoarseClock(),
@@ -135,7 +132,6 @@ function setUp() {
     product: { name: "test", version: "0", platform: "test", node: "test@here" },
     alarms,
     replies: new DirectReplies(),
-    logins: new LoginDelays(),
   }, () => {});
   const declared = vhost.declareQueue(
     "q",

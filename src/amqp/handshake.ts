@@ -1,7 +1,8 @@
 // From the first byte of a connection to connection.open-ok: protocol header, authentication, tuning, virtual host.
 
 import { type Arguments, NO_ARGUMENTS } from "../core/arguments.ts";
-import type { User } from "../core/user.ts";
+import type { Session } from "../core/identity/session.ts";
+import type { User } from "../core/identity/users.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { PROTOCOL_HEADER } from "../wire/amqp_frame.ts";
 import {
@@ -19,7 +20,7 @@ import {
 } from "../wire/amqp_methods.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import type { AmqpConnection } from "./connection.ts";
-import { AmqpError, toAmqpError } from "./errors.ts";
+import { AmqpError } from "./errors.ts";
 import { fromTable } from "./field_values.ts";
 import { type Credentials, MECHANISMS, readCredentials, refusedText } from "./sasl.ts";
 import { tableOf } from "../wire/amqp_table.ts";
@@ -48,7 +49,8 @@ type Phase = "protocol-header" | "start-ok" | "login" | "tune-ok" | "open";
 
 /** What the handshake found out. */
 export interface Opened {
-  readonly user: User;
+  /** Who it is, where, and what it may do there. */
+  readonly session: Session;
   readonly vhost: VirtualHost;
   readonly frameBytesMax: number;
   readonly channelMax: number;
@@ -128,32 +130,25 @@ export class Handshake {
     this.#capabilities = capabilitiesOf(method.clientProperties);
     this.#mechanism = method.mechanism;
     this.#clientProperties = fromTable(method.clientProperties);
-    const { services, conn } = this.#connection;
     const credentials = readCredentials(method.mechanism, method.response);
     if (credentials === null) return this.#refuseLogin("", method.mechanism);
-    const delayMs = services.logins.delayMs(credentials.name, conn.remote.host, performance.now());
-    if (delayMs === 0) return this.#login(credentials);
-    this.#phase = "login";
-    setTimeout(() => {
-      if (this.#connection.gone) return;
-      services.turn.schedule();
-      try {
-        this.#login(credentials);
-      } catch (error) {
-        this.#connection.fail(toAmqpError(error));
-      }
-    }, delayMs).unref();
+    const { conn, services } = this.#connection;
+    const waitMs = services.realm.logins.waitMs(credentials.name, conn.remote.host);
+    if (waitMs === 0) return this.#logIn(credentials, method.mechanism);
+    if (waitMs === null) return this.#refuseLogin(credentials.name, method.mechanism);
+    this.#connection.later(waitMs, () => this.#logIn(credentials, method.mechanism));
   }
 
-  #login({ name, password }: Credentials): void {
-    const { services, conn } = this.#connection;
+  #logIn({ name, password }: Credentials, mechanism: string): void {
+    const { conn, services } = this.#connection;
+    const { users, logins } = services.realm;
     const { host } = conn.remote;
-    this.#user = services.users.authenticate(name, password, host);
+    this.#user = users.authenticate(name, password, host);
     if (this.#user === null) {
-      services.logins.failed(name, host, performance.now());
-      return this.#refuseLogin(name, this.#mechanism);
+      logins.failed(name, host);
+      return this.#refuseLogin(name, mechanism);
     }
-    services.logins.succeeded(name, host);
+    logins.succeeded(name, host);
     const { channelMax, frameBytesMax: frameMax, heartbeatSeconds: heartbeat } = services.settings;
     writeConnectionTune(conn.out, 0, { channelMax, frameMax, heartbeat });
     this.#connection.touch();
@@ -185,13 +180,20 @@ export class Handshake {
 
   #open(method: ConnectionOpen): void {
     const connection = this.#connection;
-    const vhost = connection.services.vhosts.get(method.virtualHost);
-    if (vhost === undefined) throw new AmqpError(530, `vhost ${method.virtualHost} not found`);
+    // The user may have been deleted meanwhile.
+    const { users, sessions } = connection.services.realm;
+    const user = this.#user!;
+    if (users.find(user.name) !== user) throw new AmqpError(530, `user '${user.name}' was deleted`);
+    const session = sessions.open({
+      user,
+      vhost: method.virtualHost,
+      expel: (text) => connection.fail(new AmqpError(320, text)),
+    });
     writeConnectionOpenOk(connection.conn.out, 0);
     connection.touch();
     connection.open({
-      user: this.#user!,
-      vhost,
+      session,
+      vhost: session.vhost,
       frameBytesMax: this.#frameBytesMax,
       channelMax: this.#channelMax,
       heartbeatSeconds: this.#heartbeatSeconds,

@@ -43,6 +43,8 @@ export interface PublisherHost {
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   nowMs(): number;
+  /** Refuses what the user may not publish. Asked once per route that is kept, and per message of one that is not. */
+  authorizePublish(exchange: string, routingKeys: readonly string[]): void;
   /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
   holdBody(bytes: number): void;
   /** All channels of the connection hold so much that none should keep a buffer for later. */
@@ -241,7 +243,7 @@ export class Publisher {
   /** Publishes what waited for its commit; false when a queue refused it. What cannot be routed any more goes nowhere. */
   commit(publication: Publication): boolean {
     try {
-      this.#findQueues(publication.message, publication.copies);
+      this.#findQueues(publication.message, publication.copies, true);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.#queues = [];
@@ -283,7 +285,8 @@ export class Publisher {
     return true;
   }
 
-  #findQueues(message: Message, copies: readonly string[]): void {
+  /** What was published in a transaction was authorized then. */
+  #findQueues(message: Message, copies: readonly string[], isAuthorized = false): void {
     const { route: bytes, routeAt, routeBytes } = message;
     const exchangeEnd = routeAt + 1 + bytes[routeAt]!;
     const exchange = text(bytes, routeAt + 1, exchangeEnd);
@@ -292,6 +295,7 @@ export class Publisher {
     this.#routeBytes = -1;
     this.#replyAddress = exchange === "" && isReplyAddress(routingKey) ? routingKey : null;
     const keys = copies.length === 0 ? [routingKey] : [routingKey, ...copies];
+    if (!isAuthorized) this.#host.authorizePublish(exchange, keys);
     const route = this.#host.vhost.route(exchange, keys, message);
     this.#queues = route.queues;
     this.#remember = route.remember;

@@ -1,14 +1,12 @@
 // What AMQP connections need of the broker around them.
 
 import type { Alarms } from "../core/alarms.ts";
+import type { Realm } from "../core/realm.ts";
 import type { Turn } from "../core/turn.ts";
-import type { Users } from "../core/user.ts";
-import type { VirtualHost } from "../core/virtual_host.ts";
 import type { CoarseClock } from "../lib/clock.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { AmqpConfig } from "../config/config.ts";
 import type { DirectReplies } from "./direct_replies.ts";
-import type { LoginDelays } from "../core/login_delays.ts";
 
 export interface Log {
   debug(text: string): void;
@@ -27,8 +25,7 @@ export interface Product {
 
 export interface AmqpServices {
   readonly settings: AmqpConfig;
-  readonly vhosts: ReadonlyMap<string, VirtualHost>;
-  readonly users: Users;
+  readonly realm: Realm;
   readonly turn: Turn;
   readonly commit: GroupCommit;
   readonly clock: CoarseClock;
@@ -37,5 +34,4 @@ export interface AmqpServices {
   readonly product: Product;
   readonly alarms: Alarms;
   readonly replies: DirectReplies;
-  readonly logins: LoginDelays;
 }

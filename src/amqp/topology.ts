@@ -4,7 +4,9 @@
 import { randomBytes } from "node:crypto";
 import type { AnyQueue } from "../core/any_queue.ts";
 import { moduleOf } from "../core/queue_settings.ts";
-import type { Arguments } from "../core/arguments.ts";
+import type { Arguments, ArgumentValue } from "../core/arguments.ts";
+import type { Action } from "../core/identity/permissions.ts";
+import type { ResourceKind } from "../core/identity/session.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Channel } from "./channel.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
@@ -56,9 +58,15 @@ export function generatedName(prefix: string): string {
   return prefix + randomBytes(16).toString("base64url");
 }
 
-/** The queue that a method names, where an empty name is the one declared last on the channel. */
-export function usableQueue(channel: Channel, name: string): AnyQueue {
-  return channel.vhost.usableQueue(resolveQueueName(channel, name), channel.connection);
+/** The queue that a method names and the user may read from. An empty name is the one declared last on the channel. */
+export function readableQueue(channel: Channel, name: string): AnyQueue {
+  return usableQueue(channel, "read", name);
+}
+
+function usableQueue(channel: Channel, action: Action, name: string): AnyQueue {
+  const resolved = resolveQueueName(channel, name);
+  channel.session.authorize(action, "queue", resolved);
+  return channel.vhost.usableQueue(resolved, channel.connection);
 }
 
 function resolveQueueName(channel: Channel, name: string): string {
@@ -72,13 +80,17 @@ export function handleExchange(channel: Channel, method: TopologyMethod): void {
     case METHOD_EXCHANGE_DECLARE:
       return declareExchange(channel, method);
     case METHOD_EXCHANGE_DELETE: {
+      // Those that nobody may delete are refused for that.
+      if (!isReserved(method.exchange)) channel.session.authorize("configure", "exchange", method.exchange);
       const changed = channel.vhost.deleteExchange(method.exchange, method.ifUnused);
       if (method.noWait) return;
       return channel.replyWhenDurable(changed, (out) => writeExchangeDeleteOk(out, channel.number));
     }
     case METHOD_EXCHANGE_BIND:
     case METHOD_EXCHANGE_UNBIND: {
+      channel.session.authorize("write", "exchange", method.destination);
       const destination = channel.vhost.bindableDestination(method.destination);
+      authorizeSource(channel, method);
       const args = fromTable(method.arguments);
       const bind = method.kind === METHOD_EXCHANGE_BIND;
       const changed = bind
@@ -98,13 +110,37 @@ function declareExchange(channel: Channel, method: ExchangeDeclare): void {
   let changed = false;
   if (name === "") throw new Refusal("access-refused", "operation not permitted on the default exchange");
   if (method.passive) {
+    channel.session.authorizeAny("exchange", name);
     channel.vhost.exchange(name);
   } else {
     const args = fromTable(method.arguments);
+    authorizeDeclare(channel, "exchange", name, args.get("alternate-exchange"));
     changed = channel.vhost.declareExchange(name, { type: method.type, durable, autoDelete, internal, args });
   }
   if (method.noWait) return;
   channel.replyWhenDurable(changed, (out) => writeExchangeDeclareOk(out, channel.number));
+}
+
+/** What is new may send messages elsewhere by itself: to another exchange, which the user has to be allowed to write to. */
+function authorizeDeclare(channel: Channel, kind: ResourceKind, name: string, target: ArgumentValue | undefined): void {
+  const { session, vhost } = channel;
+  session.authorize("configure", kind, name);
+  const isThere = kind === "queue" ? vhost.queues.has(name) : vhost.exchanges.has(name);
+  if (isThere || typeof target !== "string") return;
+  session.authorize("read", kind, name);
+  session.authorize("write", "exchange", target);
+}
+
+/** Whoever binds reads from the source what has such a routing key. */
+function authorizeSource(channel: Channel, { source, routingKey }: { source: string; routingKey: string }): void {
+  if (source === "") return;
+  channel.session.authorize("read", "exchange", source);
+  const exchange = channel.vhost.exchanges.get(source);
+  if (exchange !== undefined) channel.session.authorizeTopic("read", exchange, routingKey);
+}
+
+function isReserved(exchange: string): boolean {
+  return exchange === "" || exchange.startsWith("amq.");
 }
 
 export function handleQueue(channel: Channel, method: TopologyMethod): void {
@@ -114,13 +150,12 @@ export function handleQueue(channel: Channel, method: TopologyMethod): void {
     case METHOD_QUEUE_BIND:
       return bindQueue(channel, method);
     case METHOD_QUEUE_UNBIND: {
-      const queue = usableQueue(channel, method.queue);
-      const args = fromTable(method.arguments);
-      const changed = channel.vhost.unbind(method.exchange, queue, bindingKey(method, queue), args);
+      const { queue, routingKey } = bindable(channel, method);
+      const changed = channel.vhost.unbind(method.exchange, queue, routingKey, fromTable(method.arguments));
       return channel.replyWhenDurable(changed, (out) => writeQueueUnbindOk(out, channel.number));
     }
     case METHOD_QUEUE_PURGE: {
-      const messageCount = usableQueue(channel, method.queue).purge();
+      const messageCount = readableQueue(channel, method.queue).purge();
       if (method.noWait) return;
       return channel.reply((out) => writeQueuePurgeOk(out, channel.number, { messageCount }));
     }
@@ -137,7 +172,9 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
   let changed = false;
   let queue: AnyQueue;
   if (method.passive) {
-    queue = usableQueue(channel, method.queue);
+    const name = resolveQueueName(channel, method.queue);
+    channel.session.authorizeAny("queue", name);
+    queue = vhost.usableQueue(name, connection);
   } else {
     const name = method.queue === "" ? generatedName("amq.gen-") : method.queue;
     if (method.queue.startsWith("amq.") && !vhost.queues.has(name)) {
@@ -145,6 +182,7 @@ function declareQueue(channel: Channel, method: QueueDeclare): void {
     }
     const args = fromTable(method.arguments);
     if (method.queue === "") checkServerNamed(args);
+    authorizeDeclare(channel, "queue", name, args.get("x-dead-letter-exchange"));
     const { durable, exclusive, autoDelete } = method;
     const declared = vhost.declareQueue(name, { durable, exclusive, autoDelete, args }, connection);
     queue = declared.queue;
@@ -179,20 +217,28 @@ function checkServerNamed(args: Arguments): void {
 }
 
 function bindQueue(channel: Channel, method: QueueBind): void {
-  const queue = usableQueue(channel, method.queue);
-  const changed = channel.vhost.bind(method.exchange, queue, bindingKey(method, queue), fromTable(method.arguments));
+  const { queue, routingKey } = bindable(channel, method);
+  const changed = channel.vhost.bind(method.exchange, queue, routingKey, fromTable(method.arguments));
   if (method.noWait) return;
   channel.replyWhenDurable(changed, (out) => writeQueueBindOk(out, channel.number));
 }
 
-/** An empty key with an empty queue name stands for the queue's name (AMQP 1.7.2.3). */
-function bindingKey(method: QueueBind | QueueUnbind, queue: AnyQueue): string {
-  return method.queue === "" && method.routingKey === "" ? queue.name : method.routingKey;
+/**
+ * The queue and the key of a binding that the user may make or take back. An empty key with an empty queue name stands
+ * for the queue's name (AMQP 1.7.2.3).
+ */
+function bindable(channel: Channel, method: QueueBind | QueueUnbind): { queue: AnyQueue; routingKey: string } {
+  const name = resolveQueueName(channel, method.queue);
+  const routingKey = method.queue === "" && method.routingKey === "" ? name : method.routingKey;
+  channel.session.authorize("write", "queue", name);
+  authorizeSource(channel, { source: method.exchange, routingKey });
+  return { queue: channel.vhost.usableQueue(name, channel.connection), routingKey };
 }
 
 /** A queue that is not there is deleted already, as RabbitMQ has it; perhaps a moment ago. */
 function deleteQueue(channel: Channel, method: QueueDelete): void {
   const name = resolveQueueName(channel, method.queue);
+  channel.session.authorize("configure", "queue", name);
   let deleted = { count: 0, durable: true };
   if (channel.vhost.queues.has(name)) {
     const queue = channel.vhost.usableQueue(name, channel.connection);

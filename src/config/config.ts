@@ -20,6 +20,8 @@ export interface Config {
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
+  /** A definitions file to import at start; "" for none. */
+  readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
   readonly mqtt: MqttConfig;
 }
@@ -115,6 +117,7 @@ export function configOf(values: OptionValues): Config {
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
+    loadDefinitions: values.loadDefinitions,
     amqp: Object.freeze({
       bind: values.amqpBind,
       port: values.amqpPort,

@@ -33,6 +33,7 @@ test("without any setting every option has its default", () => {
     defaultUser: "guest",
     defaultPassword: "guest",
     defaultUserOnlyLoopback: true,
+    loadDefinitions: "",
     amqp: {
       bind: "127.0.0.1",
       port: 5672,

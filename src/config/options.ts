@@ -1,7 +1,7 @@
 // Every option of the broker, once: where it stands in the INI file, its environment variable, its flag, what values
 // it takes, its default and its help. Loader, command line and documentation are made from this table.
 
-import { boolean, byteSize, integer, oneOf, partOrSize, text, type ValueKind } from "./value.ts";
+import { boolean, byteSize, integer, oneOf, partOrSize, text, textOrNone, type ValueKind } from "./value.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -91,6 +91,13 @@ export const OPTIONS = {
     boolean(),
     true,
     "the default user may connect only from this machine",
+  ),
+  loadDefinitions: main(
+    "load_definitions",
+    "--load-definitions <file>",
+    textOrNone("the path of a file, or nothing"),
+    "",
+    "definitions file, of RabbitMQ's format, that is imported at start; users that are there stay as they are",
   ),
   amqpBind: amqp("bind", "--bind <address>", text("an address"), "127.0.0.1", "address to listen on"),
   amqpPort: amqp(

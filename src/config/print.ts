@@ -32,5 +32,6 @@ export function settingsText(settings: Settings): string {
 function fallbackText(option: Option<unknown>): string {
   if (option.fallback === null) return "see below";
   const isBytes = typeof option.fallback === "number" && option.fallback >= 1024 && option.kind.expects.includes("iB");
+  if (option.fallback === "") return "none";
   return isBytes ? bytesAsText(option.fallback as number) : `${option.fallback}`;
 }

@@ -57,6 +57,11 @@ export function text(what: string): ValueKind<string> {
   return { schema: z.string().min(1).regex(/^[^\x00-\x1f\x7f]*$/), expects: what, isSwitch: false };
 }
 
+/** Any text, where none at all means nothing. */
+export function textOrNone(what: string): ValueKind<string> {
+  return { ...text(what), schema: z.union([z.literal(""), text(what).schema]) };
+}
+
 /** "8 MiB" for a number that is a whole count of a unit, else the plain number. */
 export function bytesAsText(bytes: number): string {
   for (const [unit, name] of [[1024 ** 3, "GiB"], [1024 ** 2, "MiB"], [1024, "KiB"]] as const) {

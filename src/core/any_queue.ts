@@ -5,6 +5,7 @@ import type { Message } from "../store/message.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
+import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer, Owner } from "./queue.ts";
 import type { Target } from "./target.ts";
 
@@ -40,6 +41,8 @@ export interface AnyQueue extends Target {
   readonly owner: Owner | null;
   readonly args: Arguments;
   readonly settings: Source["settings"] & { readonly type: QueueType };
+  /** What holds beside its arguments; null for nothing. */
+  readonly policy: EffectivePolicy | null;
   readonly boundFrom: Set<Binding>;
   readonly consumers: readonly Consumer[];
   readonly store: QueueFiles;
@@ -58,6 +61,8 @@ export interface AnyQueue extends Target {
   readonly getter: MessageGetter;
   /** Settles everything that is ready; returns how many. */
   purge(): number;
+  /** Another policy holds, at once. */
+  configure(policy: EffectivePolicy | null): void;
   /** Somebody declared it again. */
   renew(): void;
   /** The queue is deleted; returns the consumers that it had. */

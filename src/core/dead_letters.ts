@@ -156,6 +156,8 @@ export class DeadLetters implements Servable {
   /** Sends on what can be sent on; true when a queue that survives a restart has it. */
   #bury({ queue, reason }: Letter, source: Message): boolean {
     const { deadLetterExchange, deadLetterRoutingKey } = queue.settings;
+    // A policy may have taken it away meanwhile.
+    if (deadLetterExchange === null) return false;
     const [exchange, routingKey] = routeTexts(source);
     const timeMs = Date.now();
     let headers: NonNullable<Properties["headers"]> = new Map();
@@ -172,7 +174,7 @@ export class DeadLetters implements Servable {
     const message = new Message();
     message.timestampMs = steadyMs();
     message.flags = source.flags & ~MESSAGE_EXPIRES;
-    message.route = encodeRoute(deadLetterExchange!, deadLetterRoutingKey ?? routingKeyBytes(source));
+    message.route = encodeRoute(deadLetterExchange, deadLetterRoutingKey ?? routingKeyBytes(source));
     message.routeBytes = message.route.length;
     message.header = header;
     message.headerBytes = header.length;
@@ -180,7 +182,7 @@ export class DeadLetters implements Servable {
     message.body = source.body.slice(source.bodyAt, source.bodyAt + source.bodyBytes);
     message.bodyBytes = source.bodyBytes;
     let anyLogged = false;
-    const route = this.#services.route(deadLetterExchange!, keys, message);
+    const route = this.#services.route(deadLetterExchange, keys, message);
     if (route === null) return false;
     for (const target of route.queues) {
       if (reason !== "rejected" && isCycle(headers, target.name)) continue;

@@ -11,22 +11,22 @@ const EXACT_MAX = 64;
 
 export class DeliveryCounts {
   readonly #store: MessageStore;
-  readonly #limit: number | null;
+  limit: number | null;
   /** By position; only of messages that were given back. */
   readonly #counts: Map<number, number>;
 
   constructor(store: MessageStore, limit: number | null) {
     this.#store = store;
-    this.#limit = limit;
+    this.limit = limit;
     this.#counts = new Map(store.takeReturns());
   }
 
   /** A message is given back; false when that was once too often. */
   add(position: number): boolean {
     const count = (this.#counts.get(position) ?? 0) + 1;
-    if (this.#limit !== null && count > this.#limit) return false;
+    if (this.limit !== null && count > this.limit) return false;
     this.#counts.set(position, count);
-    const noted = this.#limit !== null || count <= EXACT_MAX || (count & (count - 1)) === 0;
+    const noted = this.limit !== null || count <= EXACT_MAX || (count & (count - 1)) === 0;
     if (noted) this.#store.noteReturns(position, count);
     return true;
   }

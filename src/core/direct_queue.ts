@@ -7,7 +7,7 @@ import type { Message } from "../store/message.ts";
 import type { AnyQueue, MessageGetter, QueueFiles, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
-import type { Consumer, Owner } from "./queue.ts";
+import type { Consumer, Owner } from "./consumer.ts";
 import { Refusal } from "./refusal.ts";
 
 export const DIRECT_QUEUE_TYPE = "mqtt-qos0";
@@ -28,6 +28,7 @@ export class DirectQueue implements AnyQueue, Source {
   readonly args = DIRECT_QUEUE_ARGUMENTS;
   readonly settings = SETTINGS;
   readonly store = NO_FILES;
+  readonly policy = null;
   readonly boundFrom = new Set<Binding>();
   readonly consumers: Consumer[] = [];
   readonly messageCount = 0;
@@ -87,6 +88,9 @@ export class DirectQueue implements AnyQueue, Source {
   renew(): void {
     assert(!this.gone, "a queue was declared again that is gone");
   }
+
+  /** No policy means anything to it. */
+  configure(): void {}
 
   end(): Consumer[] {
     this.gone = true;

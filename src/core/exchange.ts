@@ -7,6 +7,7 @@ import { canonicalText } from "./canonical.ts";
 import type { Deduplication } from "./deduplication.ts";
 import type { DelayedMessages } from "./delayed_messages.ts";
 import type { Matcher } from "./exchanges/matcher.ts";
+import type { EffectivePolicy } from "./policies/policy.ts";
 
 export type Destination = AnyQueue | Exchange;
 
@@ -42,8 +43,11 @@ export class Exchange implements ExchangeDeclaration {
   readonly internal: boolean;
   readonly args: Arguments;
   readonly matcher: Matcher;
-  readonly alternate: string | null;
+  alternate: string | null;
+  /** What holds beside its arguments; null for nothing. */
+  policy: EffectivePolicy | null = null;
   readonly deduplication: Deduplication | null;
+  readonly #ownAlternate: string | null;
   /** Of type x-delayed-message: what it holds back. */
   delayed: DelayedMessages | null = null;
   /** Bindings in which this exchange is the destination: they go when it goes. */
@@ -61,8 +65,15 @@ export class Exchange implements ExchangeDeclaration {
     this.internal = declaration.internal;
     this.args = declaration.args;
     this.matcher = parts.matcher;
-    this.alternate = parts.alternate;
+    this.alternate = this.#ownAlternate = parts.alternate;
     this.deduplication = parts.deduplication;
+  }
+
+  /** Another policy holds. */
+  configure(policy: EffectivePolicy | null): void {
+    this.policy = policy;
+    const ofPolicy = policy?.definition["alternate-exchange"];
+    this.alternate = this.#ownAlternate ?? (typeof ofPolicy === "string" ? ofPolicy : null);
   }
 
   get bindingCount(): number {

@@ -8,7 +8,7 @@ import type { Timer, Timers } from "./timers.ts";
 
 export class Expiry {
   /** Infinity without one. */
-  readonly #queueTtlMs: number;
+  #queueTtlMs: number;
   readonly #timers: Timers;
   readonly #onDue: () => void;
   #timer: Timer | null = null;
@@ -21,6 +21,12 @@ export class Expiry {
     this.#queueTtlMs = queueTtlMs ?? Infinity;
     this.#timers = timers;
     this.#onDue = onDue;
+  }
+
+  /** The head is to be watched anew. */
+  changeTtl(queueTtlMs: number | null): void {
+    this.#queueTtlMs = queueTtlMs ?? Infinity;
+    this.close();
   }
 
   arrived(message: Message): void {

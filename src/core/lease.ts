@@ -12,7 +12,7 @@ export class Lease {
   #timer: Timer | null = null;
   #endMs = 0;
 
-  constructor(expiresMs: number, timers: Timers, inUse: () => boolean, onEnd: () => void) {
+  constructor(expiresMs: number, timers: Timers, { inUse, onEnd }: { inUse: () => boolean; onEnd: () => void }) {
     this.#expiresMs = expiresMs;
     this.#timers = timers;
     this.#inUse = inUse;

@@ -8,8 +8,8 @@ import type { MessageStore } from "../store/message_store.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
+import type { Consumer, Owner } from "./consumer.ts";
 import { checkConsumers, ConsumerRota } from "./consumer_rota.ts";
-import type { DeadLetters } from "./dead_letters.ts";
 import type { Deduplication } from "./deduplication.ts";
 import { DeliveryCounts } from "./delivery_counts.ts";
 import type { Binding } from "./exchange.ts";
@@ -17,8 +17,9 @@ import { isExpired } from "./expiration.ts";
 import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
-import type { QueueSettings } from "./queue_settings.ts";
-import type { Timers } from "./timers.ts";
+import type { EffectivePolicy } from "./policies/policy.ts";
+import type { QueueServices } from "./queue_services.ts";
+import { QueueSettings } from "./queue_settings.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
 
@@ -34,22 +35,7 @@ const MORE = 1;
 /** Too many dead letters are under way: the queue is woken when it may go on. */
 const HELD = 2;
 
-export interface Consumer {
-  readonly exclusive: boolean;
-  /** Settled by being delivered. */
-  readonly noAck: boolean;
-  /** Who has a higher one is served first, as long as it takes messages. 0 for most. */
-  readonly priority: number;
-  /** Whether it takes one more message now. When it does again, it calls `queue.wake()`. Hot. */
-  ready(): boolean;
-  /** Takes a message; what it refers to is valid only during the call. Hot. */
-  deliver(message: MessageType): void;
-  /** The queue is gone. */
-  cancelled(): void;
-}
-
-/** Identifies a connection, as the owner of exclusive queues. */
-export type Owner = object;
+export type { Consumer, Owner } from "./consumer.ts";
 
 export interface QueueOptions {
   readonly durable: boolean;
@@ -58,18 +44,8 @@ export interface QueueOptions {
   readonly owner: Owner | null;
   readonly args: Arguments;
   readonly settings: QueueSettings;
+  readonly policy: EffectivePolicy | null;
   readonly deduplication: Deduplication | null;
-}
-
-/** What a queue needs of its surroundings. */
-export interface QueueServices {
-  readonly turn: Turn;
-  readonly timers: Timers;
-  readonly deadLetters: DeadLetters;
-  /** It is used, so it may hold files and buffers. Sets `warm`. */
-  warmed(queue: AnyQueue): void;
-  /** Nobody has used the queue for as long as x-expires allows. */
-  expired(queue: Queue): void;
 }
 
 export class Queue implements AnyQueue, MessageGetter, Servable {
@@ -81,7 +57,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly autoDelete: boolean;
   readonly owner: Owner | null;
   readonly args: Arguments;
-  readonly settings: QueueSettings;
+  settings: QueueSettings;
+  policy: EffectivePolicy | null = null;
   readonly store: MessageStore;
   readonly boundFrom = new Set<Binding>();
   readonly consumers: readonly Consumer[];
@@ -91,14 +68,14 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   warm = false;
   #queued = false;
   /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
-  #ruled: boolean;
+  #ruled = false;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
   #unseen = false;
-  readonly #maxLength: number;
-  readonly #maxLengthBytes: number;
-  readonly #counts: DeliveryCounts | null;
-  readonly #lease: Lease | null;
+  #maxLength = Infinity;
+  #maxLengthBytes = Infinity;
+  #counts: DeliveryCounts | null = null;
+  #lease: Lease | null = null;
   readonly #deduplication: Deduplication | null;
   readonly #rota: ConsumerRota<Consumer>;
   readonly #services: QueueServices;
@@ -119,20 +96,44 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     this.#turn = services.turn;
     this.#rota = new ConsumerRota(settings.singleActiveConsumer);
     this.consumers = this.#rota.all;
-    this.#maxLength = settings.maxLength ?? Infinity;
-    this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
     this.#deduplication = options.deduplication;
-    this.#ruled = settings.bounded || this.#deduplication !== null;
-    this.#counts = settings.countsDeliveries ? new DeliveryCounts(store, settings.deliveryLimit) : null;
-    this.#lease = settings.expiresMs === null ? null : new Lease(
-      settings.expiresMs,
-      services.timers,
-      () => this.consumers.length > 0,
-      () => services.expired(this),
-    );
-    if (settings.messageTtlMs !== null || store.recoveredExpiring) this.#expires();
+    this.policy = options.policy;
+    this.#applySettings(store.recoveredExpiring);
     this.#unseen = this.#expiry !== null && store.readyCount > 0;
     if (this.#ruled) this.wake();
+  }
+
+  configure(policy: EffectivePolicy | null): void {
+    const { expiresMs } = this.settings;
+    this.policy = policy;
+    this.settings = QueueSettings.of(this.args, this.name, policy?.definition);
+    if (this.settings.expiresMs !== expiresMs) this.#endLease();
+    this.#applySettings(this.#expiry !== null);
+    // What is beyond a new limit goes now, whoever it is that looks at the queue next.
+    this.wake();
+  }
+
+  #applySettings(hasExpiring: boolean): void {
+    const { settings, store } = this;
+    const services = this.#services;
+    this.#maxLength = settings.maxLength ?? Infinity;
+    this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
+    this.#ruled = settings.bounded || this.#deduplication !== null;
+    if (!settings.countsDeliveries) this.#counts = null;
+    else if (this.#counts === null) this.#counts = new DeliveryCounts(store, settings.deliveryLimit);
+    else this.#counts.limit = settings.deliveryLimit;
+    if (settings.expiresMs !== null) {
+      this.#lease ??= new Lease(settings.expiresMs, services.timers, {
+        inUse: () => this.consumers.length > 0,
+        onEnd: () => services.expired(this),
+      });
+    }
+    if (settings.messageTtlMs !== null || hasExpiring) this.#expires().changeTtl(settings.messageTtlMs);
+  }
+
+  #endLease(): void {
+    this.#lease?.close();
+    this.#lease = null;
   }
 
   /** It and its messages are to survive a restart. */
@@ -383,7 +384,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   end(): Consumer[] {
     this.gone = true;
     this.#expiry?.close();
-    this.#lease?.close();
+    this.#endLease();
     return this.#rota.clear();
   }
 }

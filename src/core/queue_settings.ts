@@ -1,8 +1,11 @@
-// What the arguments of a queue ask for, read and checked once, at declare. What is not asked for is null, so that it
-// costs nothing later. Texts are RabbitMQ's; its error terms are spelled as Erlang prints them.
+// What the arguments of a queue ask for, read and checked once, at declare, together with what policies add: of two
+// numbers the lower one holds, of everything else the argument. What is not asked for is null, so that it costs nothing
+// later. Texts are RabbitMQ's; its error terms are spelled as Erlang prints them.
 
 import type { QueueType } from "./any_queue.ts";
 import { type Arguments, type ArgumentValue, describeType, NO_ARGUMENTS } from "./arguments.ts";
+import type { JsonObject } from "./policies/json.ts";
+import { lower } from "./policies/keys.ts";
 import { Refusal } from "./refusal.ts";
 
 /** What becomes of a message that a full queue has no room for. */
@@ -40,27 +43,30 @@ export class QueueSettings {
   readonly maxPriority: number | null;
 
   /** `text` names the queue in refusals: queue 'name' in vhost '/'. */
-  static of(args: Arguments, text: string): QueueSettings {
-    return args.size === 0 ? PLAIN : new QueueSettings(args, text);
+  static of(args: Arguments, text: string, policy: PolicyDefinition = null): QueueSettings {
+    return args.size === 0 && policy === null ? PLAIN : new QueueSettings(args, text, policy);
   }
 
-  constructor(args: Arguments, text: string) {
+  constructor(args: Arguments, text: string, policy: PolicyDefinition = null) {
     const reader = new ArgumentReader(args, text);
     this.type = reader.type();
-    this.messageTtlMs = reader.time("x-message-ttl", 0);
-    this.expiresMs = reader.time("x-expires", 1);
-    this.maxLength = reader.count("x-max-length");
-    this.maxLengthBytes = reader.count("x-max-length-bytes");
-    this.overflow = reader.overflow();
-    this.deadLetterExchange = reader.text("x-dead-letter-exchange");
-    this.deadLetterRoutingKey = reader.text("x-dead-letter-routing-key");
-    if (this.deadLetterRoutingKey !== null && this.deadLetterExchange === null) {
+    this.messageTtlMs = lowerOf(reader.time("x-message-ttl", 0), numberOf(policy, "message-ttl"));
+    this.expiresMs = lowerOf(reader.time("x-expires", 1), numberOf(policy, "expires"));
+    this.maxLength = lowerOf(reader.count("x-max-length"), numberOf(policy, "max-length"));
+    this.maxLengthBytes = lowerOf(reader.count("x-max-length-bytes"), numberOf(policy, "max-length-bytes"));
+    this.overflow = reader.overflow() ?? textOf(policy, "overflow") as Overflow | null ?? "drop-head";
+    const deadLetterExchange = reader.text("x-dead-letter-exchange");
+    const deadLetterRoutingKey = reader.text("x-dead-letter-routing-key");
+    this.deadLetterExchange = deadLetterExchange ?? textOf(policy, "dead-letter-exchange");
+    this.deadLetterRoutingKey = deadLetterRoutingKey ?? textOf(policy, "dead-letter-routing-key");
+    if (deadLetterRoutingKey !== null && deadLetterExchange === null) {
       reader.refuse("x-dead-letter-routing-key", "routing_key_but_no_dlx_defined");
     }
-    this.deliveryLimit = reader.deliveryLimit(this.type === "quorum" ? QUORUM_DELIVERY_LIMIT : null);
-    this.countsDeliveries = this.type === "quorum" || args.has("x-delivery-limit");
+    const deliveryLimit = lowerOf(reader.deliveryLimit(), numberOf(policy, "delivery-limit"));
+    this.deliveryLimit = limitOf(deliveryLimit ?? (this.type === "quorum" ? QUORUM_DELIVERY_LIMIT : null));
+    this.countsDeliveries = this.type === "quorum" || deliveryLimit !== null;
     this.singleActiveConsumer = reader.flag("x-single-active-consumer");
-    this.consumerTimeoutMs = reader.count("x-consumer-timeout");
+    this.consumerTimeoutMs = lowerOf(reader.count("x-consumer-timeout"), numberOf(policy, "consumer-timeout"));
     this.maxPriority = reader.priority();
     for (const name of STREAM_ARGUMENTS) if (args.has(name)) reader.refuseForType(name, this.type);
   }
@@ -128,12 +134,11 @@ export class ArgumentReader {
   }
 
   /** -1 takes the limit away. */
-  deliveryLimit(fallback: number | null): number | null {
+  deliveryLimit(): number | null {
     const name = "x-delivery-limit";
     const value = this.#integer(name);
-    if (value === null) return fallback;
-    if (value < -1) this.refuse(name, `{value_negative,${value}}`);
-    return value === -1 ? null : value;
+    if (value !== null && value < -1) this.refuse(name, `{value_negative,${value}}`);
+    return value;
   }
 
   priority(): number | null {
@@ -143,11 +148,11 @@ export class ArgumentReader {
     return value;
   }
 
-  overflow(): Overflow {
+  overflow(): Overflow | null {
     const name = "x-overflow";
     const value = this.text(name);
     if (value !== null && !OVERFLOWS.includes(value)) this.refuse(name, "invalid_overflow");
-    return (value ?? "drop-head") as Overflow;
+    return value as Overflow | null;
   }
 
   text(name: string): string | null {
@@ -173,6 +178,29 @@ export class ArgumentReader {
   #refuseType(name: string, value: ArgumentValue): never {
     return this.refuse(name, `{unacceptable_type,${describeType(value)}}`);
   }
+}
+
+/** What policies ask for; null: there is none. */
+export type PolicyDefinition = JsonObject | null;
+
+export function numberOf(policy: PolicyDefinition, name: string): number | null {
+  const value = policy?.[name];
+  return typeof value === "number" ? value : null;
+}
+
+export function textOf(policy: PolicyDefinition, name: string): string | null {
+  const value = policy?.[name];
+  return typeof value === "string" ? value : null;
+}
+
+/** Of an argument and a policy; null where neither says anything. */
+export function lowerOf(argument: number | null, policy: number | null): number | null {
+  if (argument === null || policy === null) return argument ?? policy;
+  return lower(argument, policy);
+}
+
+function limitOf(limit: number | null): number | null {
+  return limit === null || limit < 0 ? null : limit;
 }
 
 /** Of every queue without arguments: tens of thousands of them share it. */

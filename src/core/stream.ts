@@ -2,22 +2,25 @@
 // beside `Queue` in a virtual host.
 
 import { assert } from "../lib/assert.ts";
+import { steadyMs } from "../lib/clock.ts";
 import type { Message } from "../store/message.ts";
 import type { StreamStore } from "../store/stream_store.ts";
 import type { AnyQueue, ConsumeRequest, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import { checkConsumers } from "./consumer_rota.ts";
+import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { readReading } from "./stream_reading.ts";
-import type { StreamSettings } from "./stream_settings.ts";
+import { StreamSettings } from "./stream_settings.ts";
 import type { Servable, Turn } from "./turn.ts";
 
 export interface StreamOptions {
   readonly args: Arguments;
   readonly settings: StreamSettings;
+  readonly policy: EffectivePolicy | null;
   /** Names it in refusals: queue 'name' in vhost '/'. */
   readonly text: string;
 }
@@ -39,7 +42,8 @@ export class Stream implements AnyQueue, Servable {
   readonly autoDelete = false;
   readonly owner = null;
   readonly args: Arguments;
-  readonly settings: StreamSettings;
+  settings: StreamSettings;
+  policy: EffectivePolicy | null = null;
   readonly store: StreamStore;
   readonly turn: Turn;
   readonly #services: StreamServices;
@@ -56,6 +60,7 @@ export class Stream implements AnyQueue, Servable {
     this.id = id;
     this.args = options.args;
     this.settings = options.settings;
+    this.policy = options.policy;
     this.#text = options.text;
     this.store = store;
     this.turn = services.turn;
@@ -119,6 +124,13 @@ export class Stream implements AnyQueue, Servable {
 
   purge(): never {
     throw new Refusal("not-implemented", `queue.purge not supported by stream queues ${this.#text}`);
+  }
+
+  configure(policy: EffectivePolicy | null): void {
+    this.policy = policy;
+    this.settings = new StreamSettings(this.args, this.#text, policy?.definition);
+    this.store.retention = this.settings.retention;
+    this.retain(steadyMs());
   }
 
   /** Nothing ever makes it expire. */

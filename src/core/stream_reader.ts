@@ -34,7 +34,6 @@ export interface ReadStream {
 
 export class StreamReader implements Servable, Source {
   readonly consumer: Consumer;
-  readonly settings: Source["settings"];
   readonly #stream: ReadStream;
   readonly #cursor: StreamCursor;
   readonly #reading: StreamReading;
@@ -48,10 +47,14 @@ export class StreamReader implements Servable, Source {
   #queued = false;
   #closed = false;
 
+  /** They change with policies. */
+  get settings(): Source["settings"] {
+    return this.#stream.settings;
+  }
+
   constructor(stream: ReadStream, consumer: Consumer, reading: StreamReading) {
     const { store } = stream;
     this.consumer = consumer;
-    this.settings = stream.settings;
     this.#stream = stream;
     this.#reading = reading;
     this.#cursor = store.cursor();

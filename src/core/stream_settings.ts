@@ -1,9 +1,10 @@
-// What the arguments of a stream ask for, read and checked once, at declare; texts are RabbitMQ's.
+// What the arguments of a stream ask for, read and checked once, at declare, together with what policies add; texts are
+// RabbitMQ's.
 
 import type { Retention } from "../store/stream_store.ts";
 import type { Arguments } from "./arguments.ts";
 import { readDurationMs } from "./duration.ts";
-import { ArgumentReader } from "./queue_settings.ts";
+import { ArgumentReader, lowerOf, numberOf, type PolicyDefinition, textOf } from "./queue_settings.ts";
 import { Refusal } from "./refusal.ts";
 
 /** RabbitMQ's largest segment, bytes. Ours are never as large: the argument can only make them smaller. */
@@ -37,15 +38,16 @@ export class StreamSettings {
   readonly consumerTimeoutMs: number | null;
 
   /** `text` names the queue in refusals: queue 'name' in vhost '/'. */
-  constructor(args: Arguments, text: string) {
+  constructor(args: Arguments, text: string, policy: PolicyDefinition = null) {
     const reader = new ArgumentReader(args, text);
     const maxAge = reader.text("x-max-age");
     const maxAgeMs = maxAge === null ? Infinity : readDurationMs(maxAge);
     if (maxAgeMs === null) reader.refuse("x-max-age", "invalid_max_age");
-    const maxBytes = reader.count("x-max-length-bytes") ?? Infinity;
+    const ofPolicy = readDurationMs(textOf(policy, "max-age") ?? "") ?? Infinity;
+    const maxBytes = lowerOf(reader.count("x-max-length-bytes"), numberOf(policy, "max-length-bytes")) ?? Infinity;
     // RabbitMQ's streams have no limit by count; LavinMQ's have.
-    const maxLength = reader.count("x-max-length") ?? Infinity;
-    this.retention = { maxAgeMs: maxAgeMs!, maxBytes, maxLength };
+    const maxLength = lowerOf(reader.count("x-max-length"), numberOf(policy, "max-length")) ?? Infinity;
+    this.retention = { maxAgeMs: Math.min(maxAgeMs!, ofPolicy), maxBytes, maxLength };
     this.segmentBytesMax = reader.count("x-stream-max-segment-size-bytes");
     if (this.segmentBytesMax !== null && this.segmentBytesMax > SEGMENT_BYTES_MAX) {
       throw new Refusal("precondition-failed", "Exceeded max value for x-stream-max-segment-size-bytes");
@@ -55,7 +57,7 @@ export class StreamSettings {
     if (filterBytes !== null && (filterBytes < FILTER_BYTES.least || filterBytes > FILTER_BYTES.most)) {
       throw new Refusal("precondition-failed", "Invalid value for x-stream-filter-size-bytes");
     }
-    this.consumerTimeoutMs = reader.count("x-consumer-timeout");
+    this.consumerTimeoutMs = lowerOf(reader.count("x-consumer-timeout"), numberOf(policy, "consumer-timeout"));
     const refused = REFUSED.find((name) => args.has(name));
     if (refused !== undefined) reader.refuseForType(refused, "stream");
   }

@@ -27,7 +27,7 @@ function setUp(maxLength = Infinity) {
   const retention = { ...NO_LIMITS, maxLength };
   const store = StreamStore.open({ queueId: 1, directory: "", retention, ...SMALL_SEGMENTS }, host);
   const args = new Map([["x-queue-type", "stream"]]);
-  const options = { args, settings: new StreamSettings(args, TEXT), text: TEXT };
+  const options = { args, policy: null, settings: new StreamSettings(args, TEXT), text: TEXT };
   const stream = new Stream("s", 1, options, store, { turn, warmed: (used) => used.warm = true });
   return { stream, store };
 }

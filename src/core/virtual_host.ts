@@ -1,30 +1,27 @@
 // A virtual host: its exchanges, queues and bindings, what may be declared and deleted, and where a message goes.
 // Every durable change is written to the definitions log before the caller learns of it.
 
-import { steadyMs } from "../lib/clock.ts";
 import type { AnyQueue } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import { NO_ARGUMENTS } from "./arguments.ts";
+import type { Consumer, Owner } from "./consumer.ts";
 import { bindingEntry, exchangeEntry, queueEntry } from "./definitions.ts";
+import { DIRECT_QUEUE_ARGUMENTS } from "./direct_queue.ts";
+import { DelayedExchanges } from "./delayed_exchanges.ts";
 import { expectSame } from "./equivalence.ts";
 import { type Binding, type Destination, Exchange, type ExchangeDeclaration } from "./exchange.ts";
 import { BUILT_IN, checkExchangeType, createExchange } from "./exchanges/create.ts";
 import { DefaultMatcher } from "./exchanges/direct.ts";
 import { type Route, Router } from "./exchanges/router.ts";
-import type { Consumer, Owner, QueueServices } from "./queue.ts";
-import { createQueue, type QueueDeclaration, settingsOf } from "./queue_creation.ts";
-import type { Message } from "../store/message.ts";
-import { DIRECT_QUEUE_ARGUMENTS } from "./direct_queue.ts";
-import { DelayedExchanges } from "./delayed_exchanges.ts";
-import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
+import { Parameters } from "./parameters.ts";
+import { Policies } from "./policies/policies.ts";
+import { type QueueDeclaration, QueueFactory, settingsOf, withDefaultType } from "./queue_factory.ts";
 import { checkProperties } from "./queue_settings.ts";
 import { Records } from "./records.ts";
 import { Refusal } from "./refusal.ts";
-import { Stream } from "./stream.ts";
+import type { Message } from "../store/message.ts";
+import { NO_METADATA, type VhostLimits, type VhostMetadata } from "./vhost_metadata.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
-import { WarmQueues } from "./warm_queues.ts";
-
-export type { QueueDeclaration } from "./queue_creation.ts";
 
 export class VirtualHost {
   readonly name: string;
@@ -32,28 +29,34 @@ export class VirtualHost {
   readonly queues = new Map<string, AnyQueue>();
   /** Grows with every change that may lead a message elsewhere: what was routed under another number is stale. */
   revision = 1;
+  metadata: VhostMetadata = NO_METADATA;
+  limits: VhostLimits = {};
+  readonly policies: Policies;
+  readonly parameters: Parameters;
   /** What protocols keep here. */
   readonly records: Records;
+  /** Open now, whatever their protocol. */
+  connectionCount = 0;
+  /** Deleted. */
+  gone = false;
   readonly #services: VirtualHostServices;
   readonly #router = new Router(this.exchanges);
   readonly #delayed: DelayedExchanges;
   /** The exclusive queues of each connection that has some: they go with it. */
   readonly #owned = new Map<Owner, Set<AnyQueue>>();
-  readonly #queueServices: QueueServices;
   #bindingCount = 0;
-  readonly #warm: WarmQueues;
-  readonly #streams = new Set<Stream>();
+  readonly #factory: QueueFactory;
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    this.policies = new Policies(name, services.definitions);
+    this.parameters = new Parameters(name, services.definitions);
     this.records = new Records(name, services.definitions);
-    const { turn, timers, commit } = services;
-    const route: DeadLetterServices["route"] = (exchange, keys, message) => this.#routeDead(exchange, keys, message);
-    const deadLetters = new DeadLetters({ turn, timers, commit, route });
-    this.#warm = new WarmQueues(services.limits.warmQueuesMax, turn);
-    const warmed = (queue: AnyQueue): void => this.#warm.add(queue);
-    this.#queueServices = { turn, timers, deadLetters, warmed, expired: (queue) => void this.removeQueue(queue) };
+    this.#factory = new QueueFactory(services, this.policies, {
+      expired: (queue) => void this.removeQueue(queue),
+      route: (exchange, keys, message) => this.#routeDead(exchange, keys, message),
+    });
     this.#delayed = new DelayedExchanges({
       ...services,
       routeReleased: (exchange, keys, message) => this.#router.route(exchange, keys, message, true),
@@ -62,7 +65,7 @@ export class VirtualHost {
     const matcher = new DefaultMatcher(this.queues);
     this.exchanges.set("", new Exchange("", standing, { matcher, alternate: null, deduplication: null }));
     for (const [exchange, type] of BUILT_IN) {
-      this.exchanges.set(exchange, createExchange(exchange, { ...standing, type }, this.#exchangeText(exchange)));
+      this.exchanges.set(exchange, createExchange(exchange, { ...standing, type }, this.exchangeText(exchange)));
     }
   }
 
@@ -75,7 +78,7 @@ export class VirtualHost {
   route(exchangeName: string, routingKeys: readonly string[], message: Message): Route {
     const exchange = this.exchange(exchangeName);
     if (exchange.internal) {
-      throw new Refusal("access-refused", `cannot publish to internal ${this.#exchangeText(exchangeName)}`);
+      throw new Refusal("access-refused", `cannot publish to internal ${this.exchangeText(exchangeName)}`);
     }
     return this.#router.route(exchange, routingKeys, message);
   }
@@ -84,7 +87,7 @@ export class VirtualHost {
 
   exchange(name: string): Exchange {
     const exchange = this.exchanges.get(name);
-    if (exchange === undefined) throw new Refusal("not-found", `no ${this.#exchangeText(name)}`);
+    if (exchange === undefined) throw new Refusal("not-found", `no ${this.exchangeText(name)}`);
     return exchange;
   }
 
@@ -93,7 +96,7 @@ export class VirtualHost {
     checkExchangeType(declaration.type);
     const present = this.exchanges.get(name);
     if (present !== undefined) {
-      expectSame(this.#exchangeText(name), present, declaration);
+      expectSame(this.exchangeText(name), present, declaration);
       // Another connection may have declared it this very moment.
       return present.durable;
     }
@@ -102,12 +105,13 @@ export class VirtualHost {
     }
     const { exchangesMax } = this.#services.limits;
     if (this.exchanges.size >= exchangesMax) this.#refuseMore(`declare exchange '${name}'`, "exchange", exchangesMax);
-    const exchange = createExchange(name, declaration, this.#exchangeText(name));
+    const exchange = createExchange(name, declaration, this.exchangeText(name));
     this.#delayed.add(exchange, storeId);
+    exchange.configure(this.policies.effective("exchange", name));
     this.exchanges.set(name, exchange);
     this.revision++;
     if (!exchange.durable) return false;
-    this.#services.definitions.append(exchangeEntry(this.name, exchange));
+    this.#log(exchangeEntry(this.name, exchange));
     return true;
   }
 
@@ -120,7 +124,7 @@ export class VirtualHost {
     const exchange = this.exchanges.get(name);
     if (exchange === undefined) return true;
     if (ifUnused && exchange.bindingCount > 0) {
-      throw new Refusal("precondition-failed", `${this.#exchangeText(name)} in use`);
+      throw new Refusal("precondition-failed", `${this.exchangeText(name)} in use`);
     }
     return this.#removeExchange(exchange);
   }
@@ -141,7 +145,7 @@ export class VirtualHost {
     this.#unbindAllOf(exchange, doomed);
     this.#delayed.remove(exchange);
     if (!exchange.durable) return;
-    this.#services.definitions.append({ op: "exchange-delete", vhost: this.name, name });
+    this.#log({ op: "exchange-delete", vhost: this.name, name });
   }
 
   // Queues
@@ -160,7 +164,8 @@ export class VirtualHost {
   }
 
   /** Returns the queue and whether it is to be on disk before the answer. An exclusive queue ends with its owner. */
-  declareQueue(name: string, declaration: QueueDeclaration, owner: Owner): { queue: AnyQueue; durable: boolean } {
+  declareQueue(name: string, asked: QueueDeclaration, owner: Owner): { queue: AnyQueue; durable: boolean } {
+    const declaration = withDefaultType(asked, this.metadata.defaultQueueType, this.queues.get(name));
     const settings = settingsOf(declaration.args, this.queueText(name));
     checkProperties(settings, declaration, this.queueText(name));
     if (this.queues.has(name)) {
@@ -180,12 +185,12 @@ export class VirtualHost {
   }
 
   #declareNew(name: string, declaration: QueueDeclaration, owner: Owner | null): { queue: AnyQueue; durable: boolean } {
-    const { queuesMax } = this.#services.limits;
+    const queuesMax = Math.min(this.#services.limits.queuesMax, this.limits.maxQueues ?? Infinity);
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, owner);
     if (queue.owner !== null) this.#own(queue.owner, queue);
     if (!this.#logged(queue)) return { queue, durable: false };
-    this.#services.definitions.append(queueEntry(this.name, queue));
+    this.#log(queueEntry(this.name, queue));
     return { queue, durable: true };
   }
 
@@ -208,8 +213,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
-    this.#warm.forget(queue);
-    if (queue instanceof Stream) this.#streams.delete(queue);
+    this.#factory.forget(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
     const emptied = new Set<Exchange>();
@@ -217,7 +221,7 @@ export class VirtualHost {
     for (const exchange of emptied) this.#removeExchange(exchange);
     for (const consumer of consumers) consumer.cancelled();
     const logged = this.#logged(queue);
-    if (logged) this.#services.definitions.append({ op: "queue-delete", vhost: this.name, name: queue.name });
+    if (logged) this.#log({ op: "queue-delete", vhost: this.name, name: queue.name });
     this.#services.destroyStore(queue.store, logged);
     return logged;
   }
@@ -306,7 +310,7 @@ export class VirtualHost {
 
   #logBinding(op: "bind" | "unbind", binding: Binding): boolean {
     const logged = this.#isDurable(binding);
-    if (logged) this.#services.definitions.append(bindingEntry(op, this.name, binding));
+    if (logged) this.#log(bindingEntry(op, this.name, binding));
     return logged;
   }
 
@@ -338,10 +342,27 @@ export class VirtualHost {
 
   /** Lets queues that were not used since the last call give back their buffers and files. */
   cool(): void {
-    this.#warm.keepHouse();
-    const nowMs = steadyMs();
-    for (const stream of this.#streams) stream.retain(nowMs);
+    this.#factory.keepHouse();
     this.#delayed.cool();
+  }
+
+  /** Policies have changed: what holds now does so at once for all that is there. */
+  applyPolicies(): void {
+    for (const resource of [...this.queues.values(), ...this.exchanges.values()]) {
+      // The default exchange has no alternate, as with RabbitMQ.
+      if (resource.name === "") continue;
+      const type = resource.kind === "queue" ? resource.settings.type : "exchange";
+      const policy = this.policies.effective(type, resource.name);
+      if (policy !== resource.policy) resource.configure(policy);
+    }
+    this.revision++;
+  }
+
+  /** The virtual host is deleted, with all that is in it. So says the log. */
+  end(): void {
+    this.gone = true;
+    for (const queue of [...this.queues.values()]) this.removeQueue(queue);
+    for (const exchange of [...this.exchanges.values()]) this.#delayed.remove(exchange);
   }
 
   /** Closes the stores: everything is on disk. */
@@ -356,24 +377,20 @@ export class VirtualHost {
     return `queue '${name}' in vhost '${this.name}'`;
   }
 
-  #exchangeText(name: string): string {
+  exchangeText(name: string): string {
     return `exchange '${name}' in vhost '${this.name}'`;
   }
 
   #addQueue(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null): AnyQueue {
-    const queue = createQueue(
-      name,
-      id,
-      declaration,
-      owner,
-      this.queueText(name),
-      this.#services,
-      this.#queueServices,
-    );
-    if (queue instanceof Stream) this.#streams.add(queue);
+    const queue = this.#factory.create(name, id, declaration, owner, this.queueText(name));
     this.queues.set(name, queue);
     this.revision++;
     return queue;
+  }
+
+  /** Nothing that goes with a deleted virtual host needs an entry of its own. */
+  #log(entry: Record<string, unknown>): void {
+    if (!this.gone) this.#services.definitions.append(entry);
   }
 
   #logged(queue: AnyQueue): boolean {

@@ -9,6 +9,7 @@ import type { DefinitionsSink } from "./definitions.ts";
 import type { StreamSettings } from "./stream_settings.ts";
 import type { Timers } from "./timers.ts";
 import type { Turn } from "./turn.ts";
+import type { WarmQueues } from "./warm_queues.ts";
 
 export interface VirtualHostServices {
   readonly turn: Turn;
@@ -20,6 +21,8 @@ export interface VirtualHostServices {
   nextQueueId(): number;
   /** Something that an operator must know. */
   report?(text: string): void;
+  /** Which queues hold files, of all virtual hosts together; kept by whoever gives it. Without it each has its own. */
+  readonly warmQueues?: WarmQueues;
   readonly timers: Timers;
   readonly commit: DeadLetterServices["commit"];
   readonly limits: VirtualHostLimits;

@@ -3,7 +3,8 @@
 
 import { join } from "node:path";
 import { type Arguments, argumentsFromJson } from "../core/arguments.ts";
-import { DefinitionsReplay, type Entry } from "../core/definitions.ts";
+import type { Entry } from "../core/definitions.ts";
+import { DefinitionsReplay } from "../core/definitions_replay.ts";
 import { maxPriorityOf } from "../core/priority.ts";
 import type { Disk } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";

@@ -1,6 +1,6 @@
-// Whether a connection's socket is read. Three things hold reading back, and all must be over for it to go on: the peer
-// does not read what it asked for, it asked for too much that waits for the disk, or an alarm holds and it wants to
-// publish or declare.
+// Whether a connection's socket is read. Four things hold reading back, and all must be over for it to go on: the peer
+// does not read what it asked for, it asked for too much that waits for the disk, an alarm holds and it wants to publish
+// or declare, or its login has to wait.
 
 /** What is held back. */
 export interface Pausable {
@@ -13,6 +13,8 @@ export class ReadGate {
   #unread = false;
   /** An alarm holds. */
   #blocked = false;
+  /** A login has to wait. */
+  #held = false;
   /** Too many replies wait for the disk. */
   #waiting = false;
   readonly #conn: Pausable;
@@ -25,7 +27,7 @@ export class ReadGate {
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked && !this.#waiting;
+    return !this.#unread && !this.#blocked && !this.#waiting && !this.#held;
   }
 
   get unread(): boolean {
@@ -50,6 +52,19 @@ export class ReadGate {
 
   set waiting(waiting: boolean) {
     this.#change(() => this.#waiting = waiting);
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** Reads nothing for a while, then does `work`, and reads on if that says so. */
+  hold(delayMs: number, work: () => boolean): void {
+    this.#change(() => this.#held = true);
+    const timer = setTimeout(() => {
+      if (work()) this.#change(() => this.#held = false);
+    }, delayMs);
+    timer.unref();
   }
 
   #change(change: () => void): void {

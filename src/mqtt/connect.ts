@@ -1,8 +1,11 @@
 // CONNECT: who is it, may it, and which session goes on.
 
 import { randomBytes } from "node:crypto";
+import type { Session as Login } from "../core/identity/session.ts";
+import { DEFAULT_VHOST } from "../core/realm.ts";
 import type { ConnectPacket } from "../wire/mqtt_decode.ts";
 import {
+  ADMINISTRATIVE_ACTION,
   BAD_AUTHENTICATION_METHOD,
   BAD_USER_NAME_OR_PASSWORD,
   CLIENT_IDENTIFIER_NOT_VALID,
@@ -11,14 +14,14 @@ import {
   TOPIC_NAME_INVALID,
 } from "../wire/mqtt_packet.ts";
 import type { MqttProperties } from "../wire/mqtt_properties.ts";
-import { isAllowed } from "./authorize.ts";
 import { type MqttConnection, RECEIVE_MAXIMUM } from "./connection.ts";
 import { TopicAliases } from "./delivery.ts";
 import { MqttError } from "./errors.ts";
+import type { MqttHost } from "./host.ts";
 import { Outgoing } from "./outgoing.ts";
 import { TOPIC_BYTES_MAX } from "./publication.ts";
 import { TOPIC_ALIASES_MAX } from "./publisher.ts";
-import { NEVER, type Session } from "./session.ts";
+import { NEVER, queueName, type Session } from "./session.ts";
 import { TOPIC_LEVELS_MAX } from "./subscriptions.ts";
 
 /** The name of the session's queue, which has 22 bytes around the client identifier, is a short string. */
@@ -30,6 +33,7 @@ const ANONYMOUS = "guest";
 
 export interface Accepted {
   readonly session: Session;
+  readonly login: Login;
   readonly outgoing: Outgoing;
   readonly present: boolean;
   readonly properties: MqttProperties;
@@ -40,50 +44,72 @@ export interface Accepted {
 
 /** Throws an MqttError with what CONNACK is to say. */
 export function accept(connection: MqttConnection, packet: ConnectPacket): Accepted {
-  const { services, conn } = connection;
+  const { services } = connection;
   const { settings } = services;
   if (packet.properties.authenticationMethod !== undefined) {
     throw new MqttError(BAD_AUTHENTICATION_METHOD, "no enhanced authentication is supported");
   }
-  const { vhostName, userName } = login(connection, packet);
-  const { password: given } = packet;
-  const password = packet.userName === null ? ANONYMOUS : given === null ? "" : new TextDecoder().decode(given);
-  const { host: address } = conn.remote;
-  const user = services.users.authenticate(userName, password, address);
-  if (user === null) {
-    services.logins.failed(userName, address, performance.now());
-    throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
-  }
-  services.logins.succeeded(userName, address);
-  const host = services.hosts.get(vhostName);
-  if (host === undefined) throw new MqttError(NOT_AUTHORIZED, `no vhost '${vhostName}'`);
-  if (!isAllowed(user, host.vhost, { kind: "connect" })) {
-    throw new MqttError(NOT_AUTHORIZED, `access to vhost '${vhostName}' refused for user '${userName}'`);
-  }
+  const { userName } = credentialsOf(connection, packet);
   const clientId = clientIdOf(packet);
-  if (packet.will !== null) checkTopic(packet.will.topic);
-  const expiry = Math.min(expiryOf(packet), settings.sessionExpiryMax === 0 ? NEVER : settings.sessionExpiryMax);
-  const keepAlive = keepAliveOf(packet, settings.keepAliveMax);
-  const { session, present } = host.open(packet, clientId, user, expiry);
-  const properties = packet.version === 5 ? connackProperties(packet, clientId, expiry, keepAlive, connection) : {};
-  return { session, outgoing: outgoingOf(connection, session, packet), present, properties, keepAlive, userName };
+  const login = logIn(connection, packet, clientId);
+  try {
+    const host = services.hostOf(login.vhost);
+    if (packet.will !== null) checkTopic(packet.will.topic);
+    checkSession(host, clientId, login);
+    const expiry = Math.min(expiryOf(packet), settings.sessionExpiryMax === 0 ? NEVER : settings.sessionExpiryMax);
+    const keepAlive = keepAliveOf(packet, settings.keepAliveMax);
+    const { session, present } = host.open(packet, clientId, expiry);
+    session.login = login;
+    const properties = packet.version === 5 ? connackProperties(packet, clientId, expiry, keepAlive, connection) : {};
+    const outgoing = outgoingOf(connection, session, packet);
+    return { session, login, outgoing, present, properties, keepAlive, userName };
+  } catch (error) {
+    login.close();
+    throw error;
+  }
 }
 
-/** How long a login has to wait because others under its name have failed. */
+function logIn(connection: MqttConnection, packet: ConnectPacket, clientId: string): Login {
+  const { users, logins, sessions } = connection.services.realm;
+  const { vhostName, userName } = credentialsOf(connection, packet);
+  const { password: given } = packet;
+  const password = packet.userName === null ? ANONYMOUS : given === null ? "" : new TextDecoder().decode(given);
+  const { host } = connection.conn.remote;
+  const user = users.authenticate(userName, password, host);
+  if (user === null) {
+    logins.failed(userName, host);
+    throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
+  }
+  logins.succeeded(userName, host);
+  const expel = (text: string) => connection.fail(new MqttError(ADMINISTRATIVE_ACTION, text));
+  return sessions.open({ user, vhost: vhostName, clientId, expel });
+}
+
+/** Whoever takes up or ends a session must be allowed to do that with its queue. */
+function checkSession(host: MqttHost, clientId: string, login: Login): void {
+  if (!host.sessions.has(clientId)) return;
+  const queue = queueName(clientId, 1);
+  if (login.allows("configure", "queue", queue) && login.allows("read", "queue", queue)) return;
+  throw new MqttError(NOT_AUTHORIZED, `the session of client '${clientId}' is refused for user '${login.user.name}'`);
+}
+
+/** How long a login has to wait because others under its name have failed. Throws when it is not to be looked at. */
 export function loginDelayMs(connection: MqttConnection, packet: ConnectPacket): number {
-  const { userName } = login(connection, packet);
-  return connection.services.logins.delayMs(userName, connection.conn.remote.host, performance.now());
+  const { userName } = credentialsOf(connection, packet);
+  const waitMs = connection.services.realm.logins.waitMs(userName, connection.conn.remote.host);
+  if (waitMs === null) throw new MqttError(BAD_USER_NAME_OR_PASSWORD, `login of '${userName}' refused`);
+  return waitMs;
 }
 
 /** `vhost:user`, as RabbitMQ reads it: what stands before the last colon, if there is one. */
-function login(
+function credentialsOf(
   { services }: MqttConnection,
   { userName }: ConnectPacket,
 ): { vhostName: string; userName: string } {
-  const { defaultVhost, hosts } = services;
-  if (userName === null) return { vhostName: defaultVhost, userName: ANONYMOUS };
+  if (userName === null) return { vhostName: DEFAULT_VHOST, userName: ANONYMOUS };
   const colon = userName.lastIndexOf(":");
-  if (colon < 0 || !hosts.has(userName.slice(0, colon))) return { vhostName: defaultVhost, userName };
+  const isVhost = colon >= 0 && services.realm.vhosts.has(userName.slice(0, colon));
+  if (!isVhost) return { vhostName: DEFAULT_VHOST, userName };
   return { vhostName: userName.slice(0, colon), userName: userName.slice(colon + 1) };
 }
 

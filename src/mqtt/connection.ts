@@ -1,6 +1,7 @@
 // One MQTT connection: reads packets and gives them to whom they belong, keeps the deadlines, and ends in the way the
 // version has for it. The way from CONNECT to CONNACK stands in connect.ts.
 
+import type { Session as Login } from "../core/identity/session.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
@@ -74,6 +75,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
   /** The socket is gone. */
   gone = false;
   #closing = false;
+  #login: Login | null = null;
   #publisher: Publisher | null = null;
   readonly #acks: Acks;
   readonly #reader: MqttReader;
@@ -252,9 +254,10 @@ export class MqttConnection implements ConnHandler, PacketSink {
     });
   }
 
-  #open({ session, outgoing, present, properties, keepAlive, userName }: Accepted): void {
+  #open({ session, login, outgoing, present, properties, keepAlive, userName }: Accepted): void {
     const { services } = this;
     this.session = session;
+    this.#login = login;
     this.outgoing = outgoing;
     this.#expiryAtStart = session.expirySeconds;
     this.#keepAliveMs = keepAlive * KEEP_ALIVE_FACTOR;
@@ -398,6 +401,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
     const { session } = this;
     this.session = null;
     if (session !== null) session.host.leave(session, withWill);
+    this.#login?.close();
+    this.#login = null;
   }
 
   onClose(error: Error | null): void {

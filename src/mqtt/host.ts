@@ -4,7 +4,6 @@
 import type { Arguments } from "../core/arguments.ts";
 import type { Target } from "../core/target.ts";
 import type { Timers } from "../core/timers.ts";
-import type { User } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import type { ConnectPacket } from "../wire/mqtt_decode.ts";
 import type { WillFields } from "../wire/mqtt_decode.ts";
@@ -72,7 +71,7 @@ export class MqttHost {
   // Opening and ending sessions
 
   /** The session of a client that connects: the one that is there, unless it wants a new one. */
-  open(packet: ConnectPacket, clientId: string, user: User, expiry: number): { session: Session; present: boolean } {
+  open(packet: ConnectPacket, clientId: string, expiry: number): { session: Session; present: boolean } {
     this.sessions.get(clientId)?.connection?.takenOver();
     let session = this.sessions.get(clientId);
     if (session !== undefined && packet.cleanStart) {
@@ -81,13 +80,12 @@ export class MqttHost {
     }
     const present = session !== undefined;
     if (session === undefined) {
-      session = new Session(this, clientId, user, expiry > 0, expiry);
+      session = new Session(this, clientId, expiry > 0, expiry);
       this.sessions.set(clientId, session);
     } else {
       this.#cancelTimers(session);
       session.adoptQueues();
     }
-    session.user = user;
     session.expirySeconds = expiry;
     session.will = packet.will;
     this.keep(session);
@@ -153,6 +151,17 @@ export class MqttHost {
     }
   }
 
+  /** The virtual host was deleted, and all queues with it. */
+  destroy(): void {
+    for (const session of this.sessions.values()) {
+      session.ended = true;
+      this.#cancelTimers(session);
+    }
+    this.sessions.clear();
+    this.systemSubscribers.clear();
+    this.retained.destroy();
+  }
+
   // Wills
 
   #publishWill(session: Session): void {
@@ -164,7 +173,7 @@ export class MqttHost {
     const publication = this.#publication;
     publication.setTopicText(will.topic);
     const { routingKey } = publication;
-    if (session.user === null || !isAllowed(session.user, this.vhost, { kind: "publish", routingKey })) return;
+    if (session.login === null || !isAllowed(session.login, { kind: "publish", routingKey })) return;
     const { willDelay: _, ...properties } = will.properties;
     const given = will.properties === NO_PROPERTIES ? null : properties;
     const { payload, qos, retain } = will;
@@ -202,7 +211,7 @@ export class MqttHost {
     const nowMs = Date.now();
     for (const [clientId, value] of [...this.vhost.records.of(SESSION)]) {
       const record = value as unknown as SessionRecord;
-      const session = new Session(this, clientId, null, true, record.expiry);
+      const session = new Session(this, clientId, true, record.expiry);
       this.sessions.set(clientId, session);
       session.adoptQueues();
       this.#restoreSubscriptions(session, record);

@@ -2,8 +2,6 @@
 
 import type { MqttConfig } from "../config/config.ts";
 import { NO_ARGUMENTS } from "../core/arguments.ts";
-import type { LoginDelays } from "../core/login_delays.ts";
-import type { Users } from "../core/user.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { RETAINED_MAX } from "../limits.ts";
 import type { Address, Runtime } from "../runtime/runtime.ts";
@@ -20,7 +18,7 @@ import { Traffic } from "./traffic.ts";
 const RETAINED = "mqtt-retained";
 
 export interface MqttOptions
-  extends Pick<MqttServices, "turn" | "timers" | "commit" | "clock" | "log" | "alarms" | "defaultVhost"> {
+  extends Pick<MqttServices, "realm" | "turn" | "timers" | "commit" | "clock" | "log" | "alarms"> {
   readonly settings: MqttConfig;
   /** As it names itself: `leveret version 0.1.0`. */
   readonly version: string;
@@ -31,8 +29,9 @@ export interface MqttOptions
 }
 
 export class Mqtt {
-  readonly hosts = new Map<string, MqttHost>();
-  readonly traffic = new Traffic();
+  /** By virtual host: one that was deleted is another than one of its name that came after it. */
+  readonly #hosts = new Map<VirtualHost, MqttHost>();
+  readonly #traffic = new Traffic();
   readonly #options: MqttOptions;
   readonly #mapping: TopicMapping;
   #system: SystemTopics | null = null;
@@ -48,17 +47,24 @@ export class Mqtt {
     return this.#listener?.address ?? null;
   }
 
-  /** A virtual host is there, with all that was restored of it. */
-  openHost(vhost: VirtualHost): void {
+  /** The virtual hosts are there: takes up what they hold of MQTT. */
+  restore(): void {
+    for (const vhost of this.#options.realm.vhosts.values()) this.#hostOf(vhost);
+  }
+
+  #hostOf(vhost: VirtualHost): MqttHost {
+    let host = this.#hosts.get(vhost);
+    if (host !== undefined) return host;
     const { timers, settings } = this.#options;
-    const host = new MqttHost(vhost, {
+    host = new MqttHost(vhost, {
       timers,
-      traffic: this.traffic,
+      traffic: this.#traffic,
       mapping: this.#mapping,
       retained: this.#openRetained(vhost),
       queuedMax: settings.queuedMax,
     });
-    this.hosts.set(vhost.name, host);
+    this.#hosts.set(vhost, host);
+    return host;
   }
 
   #openRetained({ records }: VirtualHost): RetainedMessages {
@@ -79,21 +85,30 @@ export class Mqtt {
   }
 
   /** Rejects with a ListenFault. */
-  async listen(runtime: Runtime, users: Users, logins: LoginDelays): Promise<void> {
-    const { settings, version, turn, timers, commit, clock, log, alarms, defaultVhost } = this.#options;
+  async listen(runtime: Runtime): Promise<void> {
+    const { settings, version, realm, turn, timers, commit, clock, log, alarms } = this.#options;
     if (settings.port < 0) return;
-    const { hosts, traffic } = this;
-    const intervalMs = settings.systemIntervalSeconds * 1000;
-    const system = this.#system = new SystemTopics({ hosts, traffic, mapping: this.#mapping, version, intervalMs });
     const mapping = this.#mapping;
-    const shared = { turn, timers, commit, clock, log, alarms, defaultVhost };
-    const services: MqttServices = { ...shared, settings, hosts, users, logins, traffic, mapping, system };
+    const traffic = this.#traffic;
+    const intervalMs = settings.systemIntervalSeconds * 1000;
+    const hosts = () => this.#hosts.values();
+    const system = this.#system = new SystemTopics({ hosts, traffic, mapping, version, intervalMs });
+    const shared = { realm, turn, timers, commit, clock, log, alarms };
+    const hostOf = (vhost: VirtualHost) => this.#hostOf(vhost);
+    const services: MqttServices = { ...shared, settings, hostOf, traffic, mapping, system };
     this.#listener = await MqttListener.open(runtime, { host: settings.bind, port: settings.port }, services);
   }
 
-  /** See `VirtualHost.cool`. */
+  /** See `Realm.cool`. Lets go of virtual hosts that were deleted. */
   cool(): void {
-    for (const { retained } of this.hosts.values()) retained.cool();
+    for (const [vhost, host] of this.#hosts) {
+      if (!vhost.gone) {
+        host.retained.cool();
+        continue;
+      }
+      this.#hosts.delete(vhost);
+      host.destroy();
+    }
   }
 
   /** Ends all connections. */
@@ -104,6 +119,6 @@ export class Mqtt {
 
   /** Closes the stores. */
   close(): void {
-    for (const { retained } of this.hosts.values()) retained.close();
+    for (const { retained } of this.#hosts.values()) retained.close();
   }
 }

@@ -1,7 +1,7 @@
 // What one connection sends to its client: deliveries within the client's limits, after whatever an earlier connection of
 // the session has left without acknowledgement.
 
-import type { Consumer } from "../core/queue.ts";
+import type { Consumer } from "../core/consumer.ts";
 import type { Queue } from "../core/queue.ts";
 import { Message } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";

@@ -172,7 +172,7 @@ export class Publisher {
   }
 
   #findTargets(packet: PublishPacket): void {
-    const { host, user } = this.#session;
+    const { host, login } = this.#session;
     const publication = this.#publication;
     const { routingKey, message } = publication;
     this.#targets = [];
@@ -182,7 +182,7 @@ export class Publisher {
       this.#revision = host.vhost.revision;
       return;
     }
-    if (user === null || !isAllowed(user, host.vhost, { kind: "publish", routingKey })) {
+    if (login === null || !isAllowed(login, { kind: "publish", routingKey })) {
       this.#refusedWith = NOT_AUTHORIZED;
       this.#revision = host.vhost.revision;
       return;

@@ -175,6 +175,11 @@ export class RetainedMessages {
     this.#opened?.cool();
   }
 
+  /** With all that is retained. */
+  destroy(): void {
+    this.#opened?.destroy();
+  }
+
   close(): void {
     this.#opened?.close();
   }

@@ -2,10 +2,10 @@
 
 import type { MqttConfig } from "../config/config.ts";
 import type { Alarms } from "../core/alarms.ts";
-import type { LoginDelays } from "../core/login_delays.ts";
+import type { Realm } from "../core/realm.ts";
 import type { Timers } from "../core/timers.ts";
 import type { Turn } from "../core/turn.ts";
-import type { Users } from "../core/user.ts";
+import type { VirtualHost } from "../core/virtual_host.ts";
 import type { CoarseClock } from "../lib/clock.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { MqttHost } from "./host.ts";
@@ -22,12 +22,9 @@ export interface Log {
 
 export interface MqttServices {
   readonly settings: MqttConfig;
-  /** MQTT's part of each virtual host, by the virtual host's name. */
-  readonly hosts: ReadonlyMap<string, MqttHost>;
-  /** Of clients that name none. */
-  readonly defaultVhost: string;
-  readonly users: Users;
-  readonly logins: LoginDelays;
+  readonly realm: Realm;
+  /** MQTT's part of a virtual host. */
+  hostOf(vhost: VirtualHost): MqttHost;
   readonly turn: Turn;
   readonly timers: Timers;
   readonly commit: GroupCommit;

@@ -6,7 +6,7 @@ import { DirectQueue } from "../core/direct_queue.ts";
 import { Queue } from "../core/queue.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { Timer } from "../core/timers.ts";
-import type { User } from "../core/user.ts";
+import type { Session as Login } from "../core/identity/session.ts";
 import type { WillFields } from "../wire/mqtt_decode.ts";
 import type { MqttConnection } from "./connection.ts";
 import type { MqttHost } from "./host.ts";
@@ -33,8 +33,8 @@ export interface Membership {
 export class Session {
   readonly host: MqttHost;
   readonly clientId: string;
-  /** Who connected last; null in a process in which nobody has yet. */
-  user: User | null;
+  /** Who connected last, and what that user may do; null in a process in which nobody has yet. */
+  login: Login | null = null;
   /** It outlives its connection, and a restart of the broker. */
   readonly durable: boolean;
   /** Seconds after the connection's end; NEVER for ever. */
@@ -58,10 +58,9 @@ export class Session {
   #consumer: QueueConsumer | null = null;
   #directConsumer: DirectConsumer | null = null;
 
-  constructor(host: MqttHost, clientId: string, user: User | null, durable: boolean, expirySeconds: number) {
+  constructor(host: MqttHost, clientId: string, durable: boolean, expirySeconds: number) {
     this.host = host;
     this.clientId = clientId;
-    this.user = user;
     this.durable = durable;
     this.expirySeconds = expirySeconds;
   }

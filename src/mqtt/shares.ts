@@ -12,6 +12,7 @@ import type { SubscriptionOptions } from "./subscriptions.ts";
 
 /** A name of a queue is a short string. */
 const NAME_BYTES_MAX = 255;
+const PREFIX = "mqtt-shared-";
 
 export class Share {
   readonly name: string;
@@ -95,8 +96,6 @@ export class Shares {
   }
 }
 
-const PREFIX = "mqtt-shared-";
-
-function shareName(group: string, pattern: string): string {
+export function shareName(group: string, pattern: string): string {
   return `${PREFIX}${group}/${pattern}`;
 }

@@ -14,7 +14,8 @@ import { isTopicFilter, sharedFilter } from "../wire/mqtt_text.ts";
 import { isAllowed } from "./authorize.ts";
 import type { MqttConnection } from "./connection.ts";
 import { MQTT_EXCHANGE, TOPIC_BYTES_MAX } from "./publication.ts";
-import type { Session } from "./session.ts";
+import { queueName, type Session } from "./session.ts";
+import { shareName } from "./shares.ts";
 import { argumentsOf, type SubscriptionOptions, TOPIC_LEVELS_MAX } from "./subscriptions.ts";
 
 /** Of one session. */
@@ -62,8 +63,9 @@ function subscribeOne(
   if (!isTopicFilter(plain) || Buffer.byteLength(plain) > TOPIC_BYTES_MAX) return TOPIC_FILTER_INVALID;
   if (plain.split("/").length > TOPIC_LEVELS_MAX) return TOPIC_FILTER_INVALID;
   const pattern = connection.services.mapping.patternOf(plain);
-  const { user } = session;
-  if (user === null || !isAllowed(user, host.vhost, { kind: "subscribe", pattern })) return NOT_AUTHORIZED;
+  const { login } = session;
+  const queue = shared === null ? queueName(session.clientId, qos === 0 ? 0 : 1) : shareName(shared.group, pattern);
+  if (login === null || !isAllowed(login, { kind: "subscribe", pattern, queue })) return NOT_AUTHORIZED;
   const count = subscriptions.size + (session.shares?.size ?? 0) + (session.system?.size ?? 0);
   if (count >= SUBSCRIPTIONS_MAX) return QUOTA_EXCEEDED;
   const options: SubscriptionOptions = { qos, noLocal, retainAsPublished, id };

@@ -37,7 +37,7 @@ const LOADS: readonly (readonly [name: string, counter: Counter])[] = [
 ];
 
 export interface SystemTopicsOptions {
-  readonly hosts: ReadonlyMap<string, MqttHost>;
+  hosts(): Iterable<MqttHost>;
   readonly traffic: Traffic;
   readonly mapping: TopicMapping;
   /** `leveret version 0.1.0` */
@@ -76,7 +76,7 @@ export class SystemTopics {
     const before = this.#values;
     this.#values = this.#measure();
     const changed = [...this.#values].filter(([topic, value]) => before.get(topic) !== value);
-    for (const { systemSubscribers } of this.#options.hosts.values()) {
+    for (const { systemSubscribers } of this.#options.hosts()) {
       for (const { connection, system } of systemSubscribers) {
         if (connection === null || system === null) continue;
         for (const [filter, options] of system) {
@@ -119,7 +119,7 @@ export class SystemTopics {
     const set = (name: string, value: number | string) => values.set(`$SYS/broker/${name}`, String(value));
     let [sessions, connected, subscriptions, shares, retained, retainedBytes] = [0, 0, 0, 0, 0, 0];
     let [stored, storedBytes] = [0, 0];
-    for (const host of hosts.values()) {
+    for (const host of hosts()) {
       sessions += host.sessions.size;
       for (const { connection, queue } of host.sessions.values()) {
         if (connection !== null) connected++;

@@ -59,7 +59,8 @@ export class StreamStore {
   readonly #index = new StreamIndex();
   readonly #tail: Tail;
   readonly #keeper: SegmentKeeper;
-  readonly #retention: Retention;
+  /** May change: what is beyond it goes with the next `retain`. */
+  retention: Retention;
   readonly #cursors = new Set<StreamCursor>();
   readonly #parts: StreamParts;
   /** The end of this turn will flush. */
@@ -79,7 +80,7 @@ export class StreamStore {
     this.#host = host;
     this.#directory = directory;
     this.#tail = tail;
-    this.#retention = options.retention;
+    this.retention = options.retention;
     new StreamRecovery(queueId, directory, host).run(chain, index);
     const bytesMax = Math.max(segmentBytesMax, SEGMENT_BYTES_LEAST);
     // A stream that grew goes on with large segments.
@@ -215,7 +216,7 @@ export class StreamStore {
 
   /** `upTo` and what follows it stay. */
   #retain(nowMs: number, upTo: Segment | null): void {
-    const { maxAgeMs, maxBytes, maxLength } = this.#retention;
+    const { maxAgeMs, maxBytes, maxLength } = this.retention;
     for (let first = this.#index.entries[0]; first !== undefined; first = this.#index.entries[0]) {
       if (first.segment === upTo) return;
       const isOld = nowMs - first.lastTimestampMs > maxAgeMs;

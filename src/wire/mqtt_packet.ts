@@ -50,6 +50,7 @@ export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const TOPIC_ALIAS_INVALID = 0x94;
 export const PACKET_TOO_LARGE = 0x95;
 export const QUOTA_EXCEEDED = 0x97;
+export const ADMINISTRATIVE_ACTION = 0x98;
 export const PAYLOAD_FORMAT_INVALID = 0x99;
 
 /** Return codes of CONNACK before MQTT 5 (3.1.1, 3.2.2.3). */

@@ -147,12 +147,15 @@ test("who guesses passwords waits longer each time, for the right one too", { ti
   for (let count = 0; count < 7; count++) await expectEnd(await attempt("guest", "wrong"), 403, /^ACCESS_REFUSED/);
   const startedMs = performance.now();
   const [late, hasty] = [await attempt("guest", "guest"), await attempt("guest", "guest")];
+  // What comes meanwhile is read when its turn has come.
   hasty.send(connection.tuneOk(), connection.open());
-  await expectEnd(hasty, 503, /expected connection.login/);
   await late.reply("connection.tune");
   // After seven failures it is 400 ms.
   assert.ok(performance.now() - startedMs >= 390, `${performance.now() - startedMs} ms`);
   late.socket.destroy();
+  await hasty.reply("connection.tune");
+  await hasty.reply("connection.open-ok");
+  hasty.socket.destroy();
   const again = await attempt("guest", "guest");
   await again.reply("connection.tune");
   again.socket.destroy();

@@ -4,16 +4,16 @@
 import assert from "node:assert/strict";
 import { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
-import { LoginDelays } from "../../../src/core/login_delays.ts";
 import type { AmqpServices } from "../../../src/amqp/services.ts";
 import { completeConfig } from "../../../src/config/config.ts";
 import { Alarms } from "../../../src/core/alarms.ts";
-import { DefinitionsReplay } from "../../../src/core/definitions.ts";
+import { DefinitionsReplay } from "../../../src/core/definitions_replay.ts";
+import { LoginGuard } from "../../../src/core/identity/login_guard.ts";
 import { maxPriorityOf, priorityOf } from "../../../src/core/priority.ts";
+import { Realm } from "../../../src/core/realm.ts";
 import { Timers } from "../../../src/core/timers.ts";
 import { Turn } from "../../../src/core/turn.ts";
-import { Users } from "../../../src/core/user.ts";
-import { VirtualHost } from "../../../src/core/virtual_host.ts";
+import type { VirtualHost } from "../../../src/core/virtual_host.ts";
 import { CoarseClock } from "../../../src/lib/clock.ts";
 import { BufferPool } from "../../../src/lib/out_buffer.ts";
 import { MemoryFiles } from "../../../src/runtime/memory_file.ts";
@@ -67,7 +67,10 @@ export class MemoryHost {
     const report = (event: unknown): void => void this.errors.push(`store: ${JSON.stringify(event)}`);
     const host = { files, commit, pool: null, recoveryWindow, now: () => clock.nowMs, report };
     const place = (queueId: number) => ({ queueId, directory: `queue-${queueId}`, segmentBytesMax: SEGMENT_BYTES_MAX });
-    this.vhost = new VirtualHost("/", {
+    // Hours go by between two logins: nobody waits, or what a case does would hang on what came before it.
+    let loginMs = 0;
+    const logins = new LoginGuard(() => loginMs += 3_600_000);
+    const realm = new Realm({
       turn,
       definitions: {
         append: (entry) => {
@@ -92,15 +95,14 @@ export class MemoryHost {
       timers: this.#timers,
       commit,
       limits: { queuesMax, exchangesMax: 50, bindingsMax: 100, warmQueuesMax: 10 },
-    });
-    const users = new Users();
-    users.add("guest", "guest", true, ["administrator"]);
+    }, { loopbackOnly: ["guest"], logins });
+    realm.createDefaults("guest", "guest");
+    this.vhost = realm.vhost("/");
     const quiet = (): void => {};
     const settings = { messageBytesMax: MESSAGE_BYTES_MAX, frameBytesMax: FRAME_BYTES_MAX, channelMax };
     this.services = {
       settings: completeConfig({ memory: true, amqp: settings }, {}).amqp,
-      vhosts: new Map([["/", this.vhost]]),
-      users,
+      realm,
       turn,
       commit,
       clock,
@@ -108,7 +110,6 @@ export class MemoryHost {
       product: { name: "fuzzed", version: "0", platform: "test", node: "fuzzed@here" },
       alarms: this.alarms,
       replies: new DirectReplies(),
-      logins: new LoginDelays(),
     };
     this.alarms.subscribe(() => {
       for (const { handler } of this.wires) handler.alarmsChanged();
