@@ -41,6 +41,7 @@ import {
   UNSPECIFIED_ERROR,
   UNSUBSCRIBE,
 } from "../wire/mqtt_packet.ts";
+import { NO_PROPERTIES, propertiesBytes } from "../wire/mqtt_properties.ts";
 import { MqttReader, type PacketSink } from "../wire/mqtt_reader.ts";
 import { Acks } from "./acks.ts";
 import { accept, type Accepted, loginDelayMs } from "./connect.ts";
@@ -55,6 +56,8 @@ import { subscribe, unsubscribe } from "./subscribing.ts";
 
 /** A client is silent when nothing came for one and a half times its keep-alive [MQTT-3.1.2-22]. */
 const KEEP_ALIVE_FACTOR = 1500;
+/** A CONNACK or DISCONNECT without its properties. */
+const LAST_WORDS_BYTES = 8;
 /** Messages with QoS 1 and 2 that a client of MQTT 5 may have unacknowledged: what we announce. */
 export const RECEIVE_MAXIMUM = 4096;
 
@@ -89,6 +92,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
   #heard = false;
   #heardMs = this.#acceptedMs;
   #keepAliveMs = 0;
+  /** Larger packets the client does not take. */
+  #packetBytesMax = Infinity;
   /** What the session had when it began; a DISCONNECT may not make more of nothing. */
   #expiryAtStart = 0;
   readonly #onGone: (connection: MqttConnection) => void;
@@ -211,7 +216,10 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   #checkReceiveMaximum(session: Session): void {
     if (this.version < 5 || PUBLISHED.qos === 0) return;
-    if (this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM || session.hasReceived(PUBLISHED.id)) {
+    if (
+      this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM ||
+      session.hasReceived(PUBLISHED.id, PUBLISHED.dup)
+    ) {
       return;
     }
     throw new MqttError(RECEIVE_MAXIMUM_EXCEEDED, `more than ${RECEIVE_MAXIMUM} messages unacknowledged`);
@@ -244,6 +252,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.version = versionOf(bytes, at, size);
     const packet = decodeConnect(bytes, at, size);
     this.version = packet.version;
+    this.#packetBytesMax = packet.properties.maximumPacketSize ?? Infinity;
     const delayMs = loginDelayMs(this, packet);
     if (delayMs === 0) return this.#open(accept(this, packet));
     this.#gate.waiting = true;
@@ -357,12 +366,14 @@ export class MqttConnection implements ConnHandler, PacketSink {
     if (this.gone || this.#closing) return;
     this.services.log.warn(`${this.peer}: ${error.message} (0x${error.code.toString(16)})`);
     const { out } = this.conn;
+    const told = { reasonString: error.message };
+    // Not where the packet would be larger than the client takes [MQTT-3.2.2-19, MQTT-3.14.2-3].
+    const properties = propertiesBytes(told) + LAST_WORDS_BYTES <= this.#packetBytesMax ? told : NO_PROPERTIES;
     if (this.session === null) {
       const code = this.version === 5 ? error.code : returnCodeOf(error.code);
-      const properties = { reasonString: error.message };
       if (code !== null) writeConnack(out, this.version, false, code, properties);
     } else if (this.version === 5) {
-      writeDisconnect(out, error.code, { reasonString: error.message });
+      writeDisconnect(out, error.code, properties);
     }
     this.#end(true);
   }

@@ -11,6 +11,7 @@ import { NO_PROPERTIES } from "../wire/mqtt_properties.ts";
 import { isAllowed } from "./authorize.ts";
 import { EXPECTS_PUBACK, FREE } from "./in_flight.ts";
 import { MQTT_EXCHANGE, Publication } from "./publication.ts";
+import type { ReceivedIds } from "./received_ids.ts";
 import type { RetainedMessages } from "./retained.ts";
 import { limitArguments, NEVER, Session } from "./session.ts";
 import { Shares } from "./shares.ts";
@@ -26,6 +27,7 @@ export interface HostServices {
   readonly traffic: Traffic;
   readonly mapping: TopicMapping;
   readonly retained: RetainedMessages;
+  readonly receivedIds: ReceivedIds;
   /** Messages that wait for one session; 0 for any number. */
   readonly queuedMax: number;
 }
@@ -44,6 +46,7 @@ export class MqttHost {
   readonly sessions = new Map<string, Session>();
   readonly shares: Shares;
   readonly retained: RetainedMessages;
+  readonly receivedIds: ReceivedIds;
   readonly queueArguments: Arguments;
   /** Sessions that have subscribed to $SYS topics. */
   readonly systemSubscribers = new Set<Session>();
@@ -54,6 +57,7 @@ export class MqttHost {
     this.vhost = vhost;
     this.#services = services;
     this.retained = services.retained;
+    this.receivedIds = services.receivedIds;
     this.queueArguments = limitArguments(services.queuedMax);
     this.shares = new Shares(this);
     this.#publication = new Publication(services.mapping);
@@ -132,6 +136,7 @@ export class MqttHost {
     this.sessions.delete(session.clientId);
     this.systemSubscribers.delete(session);
     this.#giveBack(session);
+    session.releaseAll();
     for (const filter of [...session.shares?.keys() ?? []]) this.shares.leave(session, filter);
     const { queue, directQueue } = session;
     if (queue !== null) this.vhost.removeQueue(queue);
@@ -160,6 +165,19 @@ export class MqttHost {
     this.sessions.clear();
     this.systemSubscribers.clear();
     this.retained.destroy();
+    this.receivedIds.destroy();
+  }
+
+  /** See `VirtualHost.cool`. */
+  cool(): void {
+    this.retained.cool();
+    this.receivedIds.cool();
+  }
+
+  /** Closes the stores. */
+  close(): void {
+    this.retained.close();
+    this.receivedIds.close();
   }
 
   // Wills
@@ -220,6 +238,11 @@ export class MqttHost {
       this.keep(session);
     }
     this.shares.removeStray();
+    this.receivedIds.restore((received) => {
+      const session = this.sessions.get(received.clientId);
+      session?.restoreReceived(received);
+      return session !== undefined;
+    });
   }
 
   #restoreSubscriptions(session: Session, { other }: SessionRecord): void {

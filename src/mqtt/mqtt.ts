@@ -8,14 +8,17 @@ import type { Address, Runtime } from "../runtime/runtime.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import { MqttHost } from "./host.ts";
 import { MqttListener } from "./listener.ts";
+import { ReceivedIds } from "./received_ids.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { MqttServices } from "./services.ts";
 import { SystemTopics } from "./system_topics.ts";
 import { TopicMapping } from "./topics.ts";
 import { Traffic } from "./traffic.ts";
 
-/** The store of retained messages in a virtual host's records. */
+// Stores in a virtual host's records.
 const RETAINED = "mqtt-retained";
+const RECEIVED_IDS = "mqtt-received";
+const STORE = "store";
 
 export interface MqttOptions
   extends Pick<MqttServices, "realm" | "turn" | "timers" | "commit" | "clock" | "log" | "alarms"> {
@@ -61,23 +64,29 @@ export class Mqtt {
       traffic: this.#traffic,
       mapping: this.#mapping,
       retained: this.#openRetained(vhost),
+      receivedIds: new ReceivedIds(this.#storeOf(vhost, RECEIVED_IDS)),
       queuedMax: settings.queuedMax,
     });
     this.#hosts.set(vhost, host);
     return host;
   }
 
-  #openRetained({ records }: VirtualHost): RetainedMessages {
-    const { commit, segmentBytes, openStore, nextStoreId } = this.#options;
-    const present = records.of(RETAINED).get("store");
+  /** A store beside the queues, made when it is first asked for; its id stands in the virtual host's records. */
+  #storeOf({ records }: VirtualHost, kind: string): { open: () => MessageStore; isThere: boolean } {
+    const { openStore, nextStoreId } = this.#options;
+    const present = records.of(kind).get(STORE);
     const open = (): MessageStore => {
       const id = present === undefined ? nextStoreId() : Number(present.id);
-      if (present === undefined) records.set(RETAINED, "store", { id });
+      if (present === undefined) records.set(kind, STORE, { id });
       return openStore(id, true, NO_ARGUMENTS);
     };
+    return { open, isThere: present !== undefined };
+  }
+
+  #openRetained(vhost: VirtualHost): RetainedMessages {
+    const { commit, segmentBytes } = this.#options;
     return new RetainedMessages({
-      open,
-      isThere: present !== undefined,
+      ...this.#storeOf(vhost, RETAINED),
       segmentBytes,
       countMax: RETAINED_MAX,
       includeSettlements: () => commit.includeLazy(),
@@ -103,7 +112,7 @@ export class Mqtt {
   cool(): void {
     for (const [vhost, host] of this.#hosts) {
       if (!vhost.gone) {
-        host.retained.cool();
+        host.cool();
         continue;
       }
       this.#hosts.delete(vhost);
@@ -119,6 +128,6 @@ export class Mqtt {
 
   /** Closes the stores. */
   close(): void {
-    for (const { retained } of this.#hosts.values()) retained.close();
+    for (const host of this.#hosts.values()) host.close();
   }
 }

@@ -63,7 +63,7 @@ export class Publisher {
     const { traffic } = this.#connection.services;
     traffic.publishReceived++;
     traffic.publishBytesReceived += packet.payloadBytes;
-    if (packet.qos === 2 && this.#session.hasReceived(packet.id)) {
+    if (packet.qos === 2 && this.#session.hasReceived(packet.id, packet.dup)) {
       // It comes again because PUBREC got lost: it is ours already [MQTT-4.3.3-2].
       return this.#acks.add(PUBREC, packet.id, 0, true);
     }

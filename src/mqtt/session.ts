@@ -11,6 +11,7 @@ import type { WillFields } from "../wire/mqtt_decode.ts";
 import type { MqttConnection } from "./connection.ts";
 import type { MqttHost } from "./host.ts";
 import type { InFlight } from "./in_flight.ts";
+import type { ReceivedId } from "./received_ids.ts";
 import { DirectConsumer, QueueConsumer } from "./outgoing.ts";
 import type { Share } from "./shares.ts";
 import { type Matched, type SubscriptionOptions, Subscriptions } from "./subscriptions.ts";
@@ -54,7 +55,7 @@ export class Session {
   expiryTimer: Timer | null = null;
   ended = false;
   /** Identifiers of messages with QoS 2 that we have and the client has not released. */
-  #received: Set<number> | null = null;
+  #received: Map<number, ReceivedId | null> | null = null;
   #consumer: QueueConsumer | null = null;
   #directConsumer: DirectConsumer | null = null;
 
@@ -67,19 +68,39 @@ export class Session {
 
   // QoS 2 from the client
 
-  hasReceived(id: number): boolean {
-    return this.#received !== null && this.#received.has(id);
+  /** Whether a message with this identifier is ours already; `dup` as it came. */
+  hasReceived(id: number, dup: boolean): boolean {
+    const received = this.#received?.get(id);
+    if (received === undefined) return false;
+    if (received === null || !received.recovered || dup) return true;
+    this.release(id);
+    return false;
   }
 
   /** A message with QoS 2 is ours from now on. Returns whether that is to be on disk before it is said. */
   receive(id: number): boolean {
-    (this.#received ??= new Set()).add(id);
-    return false;
+    const received = this.durable ? this.host.receivedIds.add(this.clientId, id) : null;
+    (this.#received ??= new Map()).set(id, received);
+    return this.durable;
+  }
+
+  /** One of an earlier process. */
+  restoreReceived(received: ReceivedId): void {
+    (this.#received ??= new Map()).set(received.id, received);
   }
 
   /** PUBREL: false when there is no such message. */
   release(id: number): boolean {
-    return this.#received?.delete(id) ?? false;
+    const received = this.#received?.get(id);
+    if (received === undefined) return false;
+    this.#received!.delete(id);
+    if (received !== null) this.host.receivedIds.remove(received);
+    return true;
+  }
+
+  /** The session ends: nothing is expected to be released any more. */
+  releaseAll(): void {
+    for (const id of [...this.#received?.keys() ?? []]) this.release(id);
   }
 
   get receivedCount(): number {

@@ -138,6 +138,16 @@ test("what is larger than a client's maximum packet size counts as delivered [MQ
   assert.deepEqual(await subscriber.payloads(1), ["y".repeat(88)]);
 });
 
+test("the reason of an end is left out where the client takes no packet of that size [MQTT-3.14.2-3]", async () => {
+  for (const [maximumPacketSize, isTold] of [[30, false], [1000, true]] as const) {
+    const client = await broker.open({ version: 5, properties: { maximumPacketSize } });
+    client.publish("a/+", "x");
+    const { reasonCode, properties } = await client.next("disconnect");
+    assert.equal(reasonCode, 0x90);
+    assert.equal(properties?.reasonString !== undefined, isTold);
+  }
+});
+
 test("a packet above the broker's own maximum ends the connection", async () => {
   const small = new MqttBroker({ mqtt: { packetBytesMax: 2000 } });
   try {

@@ -221,6 +221,38 @@ test("an unacknowledged message is there after a kill, flagged as one that may h
   assert.deepEqual([String(payload), dup], ["x", true]);
 });
 
+for (const how of ["restart", "kill"] as const) {
+  test(`QoS 2 over a ${how}: what comes again is published once, what is new is not mistaken for it`, async () => {
+    const options = { clientId: `exactly-${how}`, ...PERSISTENT };
+    const watching = { clientId: `watching-${how}`, ...PERSISTENT };
+    const watcher = await disk.open(watching);
+    await watcher.subscribe(`exactly/${how}`, 1);
+    await watcher.leave();
+    const first = await disk.open(options);
+    for (const id of [1, 2, 3]) first.publish(`exactly/${how}`, String(id), { qos: 2, id });
+    for (let index = 0; index < 3; index++) await first.next("pubrec");
+    first.ack("pubrel", 2);
+    await first.next("pubcomp");
+    await disk[how]();
+    const second = await disk.open(options);
+    second.publish(`exactly/${how}`, "1", { qos: 2, id: 1, dup: true });
+    await second.next("pubrec");
+    second.ack("pubrel", 1);
+    await second.next("pubcomp");
+    second.publish(`exactly/${how}`, "new 2", { qos: 2, id: 2 });
+    await second.next("pubrec");
+    second.publish(`exactly/${how}`, "new 3", { qos: 2, id: 3 });
+    await second.next("pubrec");
+    for (const id of [2, 3]) {
+      second.ack("pubrel", id);
+      await second.next("pubcomp");
+    }
+    const back = await disk.open(watching);
+    assert.deepEqual(await back.payloads(5), ["1", "2", "3", "new 2", "new 3"]);
+    await back.expectSilence();
+  });
+}
+
 test("sessions are queues, named as RabbitMQ names them", async () => {
   const client = await memory.open({ clientId: "named", ...PERSISTENT });
   await client.subscribe("named/0", 0);
