@@ -27,6 +27,7 @@ import { isDiskFull } from "./lib/disk_full.ts";
 import type { LogTap } from "./lib/log_tap.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { loadDefinitions } from "./load_definitions.ts";
+import { Mqtt } from "./mqtt/mqtt.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import type { HttpServer } from "./runtime/http_server.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
@@ -69,7 +70,7 @@ export interface BrokerHooks {
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp" | "http" | "metrics";
+  readonly protocol: "amqp" | "mqtt" | "http" | "metrics";
   readonly host: string;
   readonly port: number;
 }
@@ -162,6 +163,7 @@ export class Broker {
 /** A running broker's parts. */
 class Parts {
   #amqp: AmqpListener | null = null;
+  readonly #mqtt: Mqtt;
   #http: HttpServer | null = null;
   #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
@@ -217,6 +219,20 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       product: { name: NAME, version: VERSION },
     });
+    this.#mqtt = new Mqtt({
+      settings: config.mqtt,
+      realm: this.#realm,
+      turn: this.#turn,
+      timers: this.#timers,
+      commit: this.#commit,
+      clock: this.#clock,
+      alarms: this.alarms,
+      log: textLog(getLogger(["leveret", "mqtt"])),
+      version: `${NAME} version ${VERSION}`,
+      segmentBytes: config.segmentBytes,
+      openStore: (id, durable, args) => this.#openQueue(id, durable, args),
+      nextStoreId: () => ++this.#queueIdMax,
+    });
     // What waits for room is tried again.
     this.alarms.subscribe(() => this.#turn.schedule());
   }
@@ -238,6 +254,7 @@ class Parts {
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
       this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
     }
+    this.#mqtt.restore();
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -372,14 +389,20 @@ class Parts {
   }
 
   get listeners(): readonly Listening[] {
-    const bound = [["amqp", this.#amqp], ["http", this.#http], ["metrics", this.#metrics]] as const;
-    return bound.flatMap(([protocol, listener]) => listener === null ? [] : [{ protocol, ...listener.address }]);
+    const amqp = this.#amqp?.address ?? null;
+    const bound = [
+      ["amqp", amqp],
+      ["mqtt", this.#mqtt.address],
+      ["http", this.#http?.address ?? null],
+      ["metrics", this.#metrics?.address ?? null],
+    ] as const;
+    return bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
   }
 
   async listen(log: LogTap | null): Promise<void> {
-    const { amqp } = this.#config;
     this.#watch.start();
-    if (amqp.port >= 0) await this.#listenForAmqp();
+    if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
+    await this.#mqtt.listen(this.#runtime);
     await this.#listenForHttp(log);
   }
 
@@ -474,6 +497,7 @@ class Parts {
     this.#clock.refresh();
     try {
       this.#realm.cool();
+      this.#mqtt.cool();
       this.#compactDefinitions();
     } catch (error) {
       if (!isDiskFull(error)) return this.#onFault(error);
@@ -500,10 +524,11 @@ class Parts {
     this.#lag.stop();
     this.#timers.close();
     await Promise.all([this.#http?.close(), this.#metrics?.close()]);
-    await this.#amqp?.close();
+    await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();
       this.#realm.close();
+      this.#mqtt.close();
       await this.#commit.drain();
       if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
