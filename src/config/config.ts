@@ -20,10 +20,23 @@ export interface Config {
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
+  /** How often samples are taken, and how many are kept. */
+  readonly statsIntervalMs: number;
+  readonly statsLogSize: number;
+  /** The HTTP API. */
+  readonly http: HttpConfig;
+  /** What Prometheus reads, without a password. */
+  readonly metrics: HttpConfig;
   /** A definitions file to import at start; "" for none. */
   readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
   readonly mqtt: MqttConfig;
+}
+
+export interface HttpConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off: the default for programs that embed the broker. */
+  readonly port: number;
 }
 
 export interface AmqpConfig {
@@ -60,10 +73,14 @@ export interface MqttConfig {
 }
 
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt">> & {
+export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt" | "http" | "metrics">> & {
   readonly amqp?: Partial<AmqpConfig>;
   readonly mqtt?: Partial<MqttConfig>;
+  readonly http?: Partial<HttpConfig>;
+  readonly metrics?: Partial<HttpConfig>;
 };
+
+const OFF = -1;
 
 /** Every default; `dataDir` as found for `environment`. */
 export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
@@ -79,12 +96,23 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, mqtt = {}, ...main } = given;
-  const { bind, port, ...amqpTuning } = amqp;
+  const { amqp = {}, mqtt = {}, http = {}, metrics = {}, ...main } = given;
+  const { bind, port, ...tuning } = amqp;
   const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
-  // A program that wants MQTT says so: one that starts several brokers must not find a port taken that it never named.
-  const places = { amqpBind: bind, amqpPort: port, mqttBind, mqttPort: mqttPort ?? -1 };
-  const flat: Record<string, unknown> = { ...main, ...amqpTuning, ...mqttTuning, ...places };
+  const flat: Record<string, unknown> = {
+    ...main,
+    ...tuning,
+    ...mqttTuning,
+    amqpBind: bind,
+    amqpPort: port,
+    // A program gets no listener that it did not ask for.
+    mqttBind,
+    mqttPort: mqttPort ?? OFF,
+    httpBind: http.bind,
+    httpPort: http.port ?? OFF,
+    metricsBind: metrics.bind,
+    metricsPort: metrics.port ?? OFF,
+  };
   for (const [name, value] of Object.entries(flat)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(OPTIONS, name)) throw new ConfigFault(`unknown setting '${name}'`);
@@ -117,6 +145,10 @@ export function configOf(values: OptionValues): Config {
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
+    statsIntervalMs: values.statsIntervalMs,
+    statsLogSize: values.statsLogSize,
+    http: Object.freeze({ bind: values.httpBind, port: values.httpPort }),
+    metrics: Object.freeze({ bind: values.metricsBind, port: values.metricsPort }),
     loadDefinitions: values.loadDefinitions,
     amqp: Object.freeze({
       bind: values.amqpBind,

@@ -33,6 +33,10 @@ test("without any setting every option has its default", () => {
     defaultUser: "guest",
     defaultPassword: "guest",
     defaultUserOnlyLoopback: true,
+    statsIntervalMs: 5000,
+    statsLogSize: 120,
+    http: { bind: "127.0.0.1", port: 15_672 },
+    metrics: { bind: "127.0.0.1", port: 15_692 },
     loadDefinitions: "",
     amqp: {
       bind: "127.0.0.1",

@@ -9,7 +9,7 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 
 export interface Option<T> {
-  readonly section: "main" | "amqp" | "mqtt";
+  readonly section: "main" | "amqp" | "mqtt" | "mgmt";
   readonly key: string;
   /** What other brokers call it in their files. */
   readonly aliases: readonly string[];
@@ -91,6 +91,34 @@ export const OPTIONS = {
     boolean(),
     true,
     "the default user may connect only from this machine",
+  ),
+  statsIntervalMs: main(
+    "stats_interval",
+    null,
+    integer(100, 3_600_000),
+    5000,
+    "how often samples for rates are taken, milliseconds",
+  ),
+  statsLogSize: main(
+    "stats_log_size",
+    null,
+    integer(2, 10_000),
+    120,
+    "samples that are kept of everything that is in use",
+  ),
+  metricsBind: main(
+    "metrics_http_bind",
+    "--metrics-http-bind <address>",
+    text("an address"),
+    "127.0.0.1",
+    "address to listen on for Prometheus, without a password",
+  ),
+  metricsPort: main(
+    "metrics_http_port",
+    "--metrics-http-port <n>",
+    integer(-1, 65_535),
+    15_692,
+    "port to listen on for Prometheus; 0 picks a free one, -1 turns it off",
   ),
   loadDefinitions: main(
     "load_definitions",
@@ -182,6 +210,14 @@ export const OPTIONS = {
     "rabbitmq",
     "dots in MQTT topics: as with RabbitMQ, a level's end like '/'; or exact, kept apart (AMQP sees '/' for them)",
   ),
+  httpBind: mgmt("bind", "--http-bind <address>", text("an address"), "127.0.0.1", "address to listen on for HTTP"),
+  httpPort: mgmt(
+    "port",
+    "--http-port <n>",
+    integer(-1, 65_535),
+    15_672,
+    "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
+  ),
 } as const;
 
 /** May change while the broker runs; the others take a restart. */
@@ -225,6 +261,11 @@ function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback:
 function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
   return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
+  return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

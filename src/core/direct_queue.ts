@@ -9,12 +9,14 @@ import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import type { Consumer, Owner } from "./consumer.ts";
 import { Refusal } from "./refusal.ts";
+import { type Countable, QueueCounters } from "./statistics/counters.ts";
 
 export const DIRECT_QUEUE_TYPE = "mqtt-qos0";
 /** Of every such queue: in the definitions log they say what it is. */
 export const DIRECT_QUEUE_ARGUMENTS: Arguments = new Map([["x-queue-type", DIRECT_QUEUE_TYPE]]);
 
-const NO_FILES: QueueFiles = { cool() {}, close() {}, destroy() {} };
+const NO_FILES: QueueFiles = { segmentCount: 0, cool() {}, close() {}, destroy() {} };
+const NO_MESSAGES: Countable = { readyCount: 0, unackedCount: 0 };
 const SETTINGS = { type: DIRECT_QUEUE_TYPE, consumerTimeoutMs: null } as const;
 
 export class DirectQueue implements AnyQueue, Source {
@@ -29,6 +31,7 @@ export class DirectQueue implements AnyQueue, Source {
   readonly settings = SETTINGS;
   readonly store = NO_FILES;
   readonly policy = null;
+  readonly counters = new QueueCounters(NO_MESSAGES);
   readonly boundFrom = new Set<Binding>();
   readonly consumers: Consumer[] = [];
   readonly messageCount = 0;
@@ -51,6 +54,7 @@ export class DirectQueue implements AnyQueue, Source {
 
   /** Hot. */
   publish(message: Message): boolean {
+    this.counters.publish++;
     const consumer = this.consumers[0];
     if (consumer !== undefined && consumer.ready()) consumer.deliver(message);
     else this.dropped++;

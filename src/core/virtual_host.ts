@@ -19,6 +19,7 @@ import { type QueueDeclaration, QueueFactory, settingsOf, withDefaultType } from
 import { checkProperties } from "./queue_settings.ts";
 import { Records } from "./records.ts";
 import { Refusal } from "./refusal.ts";
+import { Churn } from "./statistics/counters.ts";
 import type { Message } from "../store/message.ts";
 import { NO_METADATA, type VhostLimits, type VhostMetadata } from "./vhost_metadata.ts";
 import type { VirtualHostServices } from "./virtual_host_services.ts";
@@ -45,11 +46,13 @@ export class VirtualHost {
   /** The exclusive queues of each connection that has some: they go with it. */
   readonly #owned = new Map<Owner, Set<AnyQueue>>();
   #bindingCount = 0;
+  readonly #churn: Churn;
   readonly #factory: QueueFactory;
 
   constructor(name: string, services: VirtualHostServices) {
     this.name = name;
     this.#services = services;
+    this.#churn = services.churn ?? new Churn();
     this.policies = new Policies(name, services.definitions);
     this.parameters = new Parameters(name, services.definitions);
     this.records = new Records(name, services.definitions);
@@ -173,6 +176,7 @@ export class VirtualHost {
       if (declaration.exclusive !== (queue.owner !== null)) this.#refuseLocked(name);
       expectSame(this.queueText(name), queue, declaration);
       queue.renew();
+      this.#churn.queueDeclared++;
       return { queue, durable: this.#logged(queue) };
     }
     return this.#declareNew(name, declaration, declaration.exclusive ? owner : null);
@@ -189,6 +193,8 @@ export class VirtualHost {
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
     const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, owner);
     if (queue.owner !== null) this.#own(queue.owner, queue);
+    this.#churn.queueDeclared++;
+    this.#churn.queueCreated++;
     if (!this.#logged(queue)) return { queue, durable: false };
     this.#log(queueEntry(this.name, queue));
     return { queue, durable: true };
@@ -213,6 +219,7 @@ export class VirtualHost {
     if (queue.gone) return false;
     const consumers = queue.end();
     this.queues.delete(queue.name);
+    this.#churn.queueDeleted++;
     this.#factory.forget(queue);
     this.revision++;
     if (queue.owner !== null) this.#disown(queue.owner, queue);
