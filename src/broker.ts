@@ -390,8 +390,9 @@ class Parts {
   }
 
   get listeners(): readonly Listening[] {
+    const amqp = this.#amqp?.address ?? null;
     const bound = [
-      ["amqp", this.#amqp?.address ?? null],
+      ["amqp", amqp],
       ["mqtt", this.#mqtt.address],
       ["http", this.#http?.address ?? null],
       ["metrics", this.#metrics?.address ?? null],
@@ -400,9 +401,8 @@ class Parts {
   }
 
   async listen(log: LogTap | null): Promise<void> {
-    const { amqp } = this.#config;
     this.#watch.start();
-    if (amqp.port >= 0) await this.#listenForAmqp();
+    if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
     await this.#mqtt.listen(this.#runtime);
     await this.#listenForHttp(log);
   }

@@ -25,8 +25,8 @@ class Served {
   constructor(...flags: readonly string[]) {
     const start = "deno" in process.versions ? ["run", "-A", MAIN] : [MAIN];
     const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("LEVERET_"));
-    const onlyAmqp = { LEVERET_MQTT_PORT: "-1", LEVERET_MGMT_PORT: "-1", LEVERET_METRICS_HTTP_PORT: "-1" };
-    const env = { ...Object.fromEntries(clean), ...onlyAmqp, NO_COLOR: "1" };
+    const off = { LEVERET_MGMT_PORT: "-1", LEVERET_METRICS_HTTP_PORT: "-1", LEVERET_MQTT_PORT: "-1" };
+    const env = { ...Object.fromEntries(clean), ...off, NO_COLOR: "1" };
     this.#child = spawn(process.execPath, [...start, ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child.stdout!.on("data", (chunk) => {
       this.stdout += chunk;

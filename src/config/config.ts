@@ -97,15 +97,15 @@ export function completeConfig(
 ): Config {
   const values = defaultValues(environment);
   const { amqp = {}, mqtt = {}, http = {}, metrics = {}, ...main } = given;
-  const { bind, port, ...tuning } = amqp;
+  const { bind, port, ...amqpTuning } = amqp;
   const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
   const flat: Record<string, unknown> = {
     ...main,
-    ...tuning,
+    ...amqpTuning,
     ...mqttTuning,
     amqpBind: bind,
     amqpPort: port,
-    // A program gets no listener that it did not ask for.
+    // A program gets no listener that it did not ask for: who starts several brokers must not find a port taken.
     mqttBind,
     mqttPort: mqttPort ?? OFF,
     httpBind: http.bind,

@@ -159,6 +159,14 @@ export const OPTIONS = {
     "messages that a consumer may hold unsettled if it sets no prefetch, or 0; 0 for any number",
   ),
   messageBytesMax: amqp("max_message_size", null, byteSize(1, 512 * MIB), 16 * MIB, "largest message body, bytes"),
+  httpBind: mgmt("bind", "--http-bind <address>", text("an address"), "127.0.0.1", "address to listen on for HTTP"),
+  httpPort: mgmt(
+    "port",
+    "--http-port <n>",
+    integer(-1, 65_535),
+    15_672,
+    "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
+  ),
   mqttBind: mqtt("bind", "--mqtt-bind <address>", text("an address"), "127.0.0.1", "address to listen on for MQTT"),
   mqttPort: mqtt(
     "port",
@@ -210,14 +218,6 @@ export const OPTIONS = {
     "rabbitmq",
     "dots in MQTT topics: as with RabbitMQ, a level's end like '/'; or exact, kept apart (AMQP sees '/' for them)",
   ),
-  httpBind: mgmt("bind", "--http-bind <address>", text("an address"), "127.0.0.1", "address to listen on for HTTP"),
-  httpPort: mgmt(
-    "port",
-    "--http-port <n>",
-    integer(-1, 65_535),
-    15_672,
-    "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
-  ),
 } as const;
 
 /** May change while the broker runs; the others take a restart. */
@@ -258,14 +258,14 @@ function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback:
   return { section: "amqp", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
-function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
-  const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
-  return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
-}
-
 function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
   return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
+  return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

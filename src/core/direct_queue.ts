@@ -9,14 +9,14 @@ import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import type { Consumer, Owner } from "./consumer.ts";
 import { Refusal } from "./refusal.ts";
-import { type Countable, QueueCounters } from "./statistics/counters.ts";
+import { QueueCounters } from "./statistics/counters.ts";
 
 export const DIRECT_QUEUE_TYPE = "mqtt-qos0";
 /** Of every such queue: in the definitions log they say what it is. */
 export const DIRECT_QUEUE_ARGUMENTS: Arguments = new Map([["x-queue-type", DIRECT_QUEUE_TYPE]]);
 
 const NO_FILES: QueueFiles = { segmentCount: 0, cool() {}, close() {}, destroy() {} };
-const NO_MESSAGES: Countable = { readyCount: 0, unackedCount: 0 };
+const NO_MESSAGES = { readyCount: 0, unackedCount: 0 };
 const SETTINGS = { type: DIRECT_QUEUE_TYPE, consumerTimeoutMs: null } as const;
 
 export class DirectQueue implements AnyQueue, Source {
@@ -54,10 +54,14 @@ export class DirectQueue implements AnyQueue, Source {
 
   /** Hot. */
   publish(message: Message): boolean {
-    this.counters.publish++;
     const consumer = this.consumers[0];
-    if (consumer !== undefined && consumer.ready()) consumer.deliver(message);
-    else this.dropped++;
+    this.counters.publish++;
+    if (consumer !== undefined && consumer.ready()) {
+      this.counters.deliverNoAck++;
+      consumer.deliver(message);
+    } else {
+      this.dropped++;
+    }
     return true;
   }
 

@@ -122,6 +122,16 @@ export class Router {
     }
   }
 
+  /** Answers a request, whatever happens. */
+  async answer(exchange: HttpExchange): Promise<Response> {
+    try {
+      return await this.app.fetch(exchange.request, { exchange });
+    } catch (thrown) {
+      // Hono handles what is an Error.
+      return this.#answerError(thrown);
+    }
+  }
+
   /** The whole API as an OpenAPI document. */
   openApi(info: { title: string; version: string; description: string }): object {
     this.app.openAPIRegistry.registerComponent("securitySchemes", "basic", { type: "http", scheme: "basic" });

@@ -52,7 +52,6 @@ export class Outgoing {
     // With a better subscription besides, it comes by the queue of that one.
     if (matched === null || matched.qos > 0) return;
     this.#session.host.counters.deliverNoAck++;
-    this.#session.directQueue!.counters.deliverNoAck++;
     this.send(message, matched);
   }
 

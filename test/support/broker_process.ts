@@ -54,10 +54,12 @@ export function commandOf(target: Target): ProgramCommand {
 }
 
 /** Brokers of tests run side by side: no listener on a port that is always the same. */
-export const WITHOUT_HTTP: Readonly<Record<string, string>> = {
+const WITHOUT_HTTP: Readonly<Record<string, string>> = {
   LEVERET_MGMT_PORT: "-1",
   LEVERET_METRICS_HTTP_PORT: "-1",
 };
+
+export const ONLY_AMQP: Readonly<Record<string, string>> = { ...WITHOUT_HTTP, LEVERET_MQTT_PORT: "-1" };
 
 export interface Exit {
   code: number | null;
