@@ -222,6 +222,7 @@ class Parts {
     this.#mqtt = new Mqtt({
       settings: config.mqtt,
       realm: this.#realm,
+      registry: this.#registry,
       turn: this.#turn,
       timers: this.#timers,
       commit: this.#commit,
