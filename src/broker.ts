@@ -1,55 +1,52 @@
 // The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
 
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { AmqpListener } from "./amqp/listener.ts";
-import type { AmqpServices, Log } from "./amqp/services.ts";
+import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
 import type { Arguments } from "./core/arguments.ts";
-import { Alarms } from "./core/alarms.ts";
+import type { Alarms } from "./core/alarms.ts";
 import { DefinitionsReplay } from "./core/definitions_replay.ts";
+import { Management } from "./core/management/management.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
-import { Management } from "./core/management/management.ts";
 import { Realm } from "./core/realm.ts";
-import { Observations } from "./core/statistics/histogram.ts";
-import { Registry } from "./core/statistics/registry.ts";
-import { Statistics } from "./core/statistics/statistics.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
-import { NodeGauges } from "./http/node_gauges.ts";
-import type { HttpServices, Product } from "./http/services.ts";
+import type { Product } from "./http/services.ts";
+import { HttpSide } from "./http_side.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import type { LogTap } from "./lib/log_tap.ts";
+import { isDiskFull } from "./lib/disk_full.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
+import { loadDefinitions } from "./load_definitions.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import type { Disk } from "./runtime/disk.ts";
-import type { HttpServer } from "./runtime/http_server.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import { processProbe } from "./runtime/process_probe.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
-import { type DefinitionsEvent, DefinitionsLog } from "./store/definitions_log.ts";
+import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
+import { LastStop } from "./store/last_stop.ts";
 import type { MessageStore } from "./store/message_store.ts";
+import { settleOrphans } from "./store/orphan_queues.ts";
 import { PriorityStore } from "./store/priority_store.ts";
 import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import type { StoreEvent } from "./store/store_event.ts";
-import { LoopLag, timedSyncer } from "./watch.ts";
+import { isDamage, type StoreEvent } from "./store/store_event.ts";
+import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
+import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** How often free disk and used memory are looked at, milliseconds. */
-const ALARM_CHECK_MS = 2_000;
 /** A definitions log is rewritten when it has this many entries and most of them are dead. */
 const COMPACT_ENTRIES_MIN = 1000;
 
@@ -64,7 +61,7 @@ export interface BrokerHooks {
 }
 
 /** What may change while a broker runs. */
-export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "residentBytesMax">>;
+export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
   readonly protocol: "amqp" | "http" | "metrics";
@@ -105,8 +102,8 @@ export class Broker {
    * Changes settings, at once and without a pause. Throws a ConfigFault for a bad value, and changes nothing then.
    * `sync` off: a confirm no longer waits for the disk; on again: it does, and covers all that was written meanwhile.
    */
-  reconfigure({ sync, freeDiskBytesMin, residentBytesMax }: LiveConfig): void {
-    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, residentBytesMax }) });
+  reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
+    this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
   }
 
@@ -118,6 +115,11 @@ export class Broker {
   /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
   get alarms(): Alarms | null {
     return this.#parts?.alarms ?? null;
+  }
+
+  /** What was found damaged on disk since the start; null while the broker is not running. It stops nobody. */
+  get damage(): DamageList | null {
+    return this.#parts?.damage ?? null;
   }
 
   /** Users, virtual hosts, permissions, policies, definitions. Throws while the broker is not running. */
@@ -133,7 +135,7 @@ export class Broker {
     const parts = new Parts(this.#config, this.#runtime ?? await currentRuntime(), this.#onFault);
     try {
       parts.openStore();
-      await parts.loadDefinitions();
+      await loadDefinitions(parts.management, this.#config.loadDefinitions);
       await parts.listen(this.#log);
       this.#parts = parts;
     } catch (error) {
@@ -155,10 +157,12 @@ export class Broker {
 /** A running broker's parts. */
 class Parts {
   #amqp: AmqpListener | null = null;
-  #http: HttpServer | null = null;
-  #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
+  readonly damage: DamageList = new DamageList();
   readonly management: Management;
+  readonly #http = new HttpSide();
+  readonly #realm: Realm;
+  readonly #watch: Watch;
   #config: Config;
   readonly #runtime: Runtime;
   readonly #clock = new CoarseClock();
@@ -167,15 +171,9 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
-  readonly #registry = new Registry();
-  readonly #observations = new Observations();
-  readonly #lag: LoopLag;
-  #statistics: Statistics | null = null;
-  readonly #realm: Realm;
   #dataDir: DataDir | null = null;
+  #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
-  /** Declarations may be missing, so a queue's directory without one is not removed. */
-  #definitionsDamaged = false;
   #pool: SpareSegments | null = null;
   #durableFiles: SegmentFiles | null = null;
   #transientFiles: SegmentFiles = new MemoryFiles();
@@ -183,14 +181,22 @@ class Parts {
   #memoryHost: QueueStoreHost | null = null;
   #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
-  #alarmChecks: ReturnType<typeof setInterval> | null = null;
+
+  readonly #onFault: (fault: unknown) => void;
 
   constructor(config: Config, runtime: Runtime, onFault: (fault: unknown) => void) {
     this.#config = config;
+    this.#onFault = onFault;
     this.#runtime = runtime;
-    this.#syncer = config.memory ? null : timedSyncer(runtime.startSyncer(), this.#observations.syncs);
-    this.#lag = new LoopLag(this.#observations.loopLag);
-    this.#commit = new GroupCommit({ syncer: this.#syncer, syncing: config.sync, onFault });
+    this.#syncer = config.memory ? null : this.#http.timed(runtime.startSyncer());
+    this.#watch = new Watch(() => this.#config, runtime.disk);
+    this.alarms = this.#watch.alarms;
+    this.#commit = new GroupCommit({
+      syncer: this.#syncer,
+      syncing: config.sync,
+      onFault,
+      makeRoom: this.#watch.space.makeRoom,
+    });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
     this.#realm = this.#createRealm(config);
@@ -200,17 +206,8 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       product: { name: NAME, version: VERSION },
     });
-    const current = () => this.#config;
-    this.alarms = new Alarms({
-      freeDiskBytes: () => config.memory ? null : freeBytes(runtime.disk, config.dataDir),
-      get freeDiskBytesMin() {
-        return current().freeDiskBytesMin;
-      },
-      residentBytes: () => process.memoryUsage.rss(),
-      get residentBytesMax() {
-        return current().residentBytesMax;
-      },
-    });
+    // What waits for room is tried again.
+    this.alarms.subscribe(() => this.#turn.schedule());
   }
 
   reconfigure(config: Config): void {
@@ -224,17 +221,21 @@ class Parts {
   openStore(): void {
     const replay = new DefinitionsReplay();
     if (!this.#config.memory) this.#openDisk(replay);
-    const ids = this.#realm.restore(replay);
+    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
+    const loose = this.#realm.restore(replay);
     const { defaultUser, defaultPassword } = this.#config;
     if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
-    this.#queueIdMax = replay.queueIdMax;
-    this.#removeOrphans(ids);
+    if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
+      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+    }
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
 
   #openDisk(replay: DefinitionsReplay): void {
     const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
+    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
+    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
     const files = this.#durableFiles = this.#chooseFiles();
     const { disk } = this.#runtime;
     this.#pool = new SpareSegments({
@@ -242,7 +243,10 @@ class Parts {
       segmentBytes: this.#config.segmentBytes,
       files,
       report: (fault) => this.#log.warn("{text}", { text: fault.message }),
+      space: this.#watch.space,
+      mayPrepare: () => this.#watch.hasRoomForSpare(),
     });
+    this.#watch.reserve(files);
     const spillPath = join(dataDir.path, "transient");
     disk.removeTree(spillPath);
     disk.makeDirectory(spillPath);
@@ -252,11 +256,10 @@ class Parts {
       dataDir.definitionsPath,
       this.#commit,
       (entry) => replay.replay(entry),
-      (event) => {
-        this.#definitionsDamaged ||= event.kind !== "torn-tail";
-        this.#reportEvent(event);
-      },
+      (event) => this.#reportEvent(event),
     );
+    // Before a queue is opened: what lies in its place may not be its own.
+    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
   }
 
   #chooseFiles(): SegmentFiles {
@@ -281,7 +284,7 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
       commit: this.#commit,
-      churn: this.#registry.churn,
+      churn: this.#http.registry.churn,
       limits: {
         queuesMax: QUEUES_MAX,
         exchangesMax: EXCHANGES_MAX,
@@ -323,7 +326,9 @@ class Parts {
       files,
       commit: this.#commit,
       pool,
+      space: this.#watch.space,
       recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
+      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
       now: () => this.#clock.nowMs,
       report: (event) => this.#reportEvent(event),
     };
@@ -336,45 +341,42 @@ class Parts {
     this.#turn.schedule();
   }
 
-  #reportEvent({ kind, path, offset, bytes, detail }: StoreEvent | DefinitionsEvent): void {
-    this.#observations.storeEvent(kind);
-    this.#log.warn("{text}", { text: `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}` });
-  }
-
-  /** Directories of queues whose declaration or deletion a crash has cut. */
-  #removeOrphans(known: ReadonlySet<number>): void {
-    const dataDir = this.#dataDir;
-    for (const id of dataDir?.queueIds() ?? []) {
-      this.#queueIdMax = Math.max(this.#queueIdMax, id);
-      if (known.has(id) || this.#definitionsDamaged) continue;
-      this.#log.info("{text}", { text: `queue directory ${id} has no definition: removed` });
-      dataDir!.removeQueue(id);
-    }
+  #reportEvent(event: StoreEvent): void {
+    this.#http.observations.storeEvent(event.kind);
+    const { kind, path, offset, bytes, detail } = event;
+    const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.damage.add(event);
+    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    else this.#log.info("{text}", { text });
   }
 
   get listeners(): readonly Listening[] {
-    const bound = [["amqp", this.#amqp], ["http", this.#http], ["metrics", this.#metrics]] as const;
-    return bound.flatMap(([protocol, listener]) => listener === null ? [] : [{ protocol, ...listener.address }]);
+    const amqp = this.#amqp === null ? [] : [{ protocol: "amqp" as const, ...this.#amqp.address }];
+    return [...amqp, ...this.#http.listeners];
   }
 
   async listen(log: LogTap | null): Promise<void> {
-    const { amqp } = this.#config;
-    this.alarms.check();
-    this.#alarmChecks = setInterval(() => this.alarms.check(), ALARM_CHECK_MS);
-    this.#alarmChecks.unref();
-    if (amqp.port >= 0) await this.#listenForAmqp();
-    await this.#listenForHttp(log);
+    this.#watch.start();
+    if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
+    await this.#http.listen({
+      config: () => this.#config,
+      realm: this.#realm,
+      management: this.management,
+      turn: this.#turn,
+      commit: this.#commit,
+      alarms: this.alarms,
+      product: this.#product,
+      freeDiskBytes: () => this.#watch.freeBytes(),
+      listeners: () => this.listeners,
+      otherSockets: () => this.#amqp?.connectionCount ?? 0,
+      log,
+    });
   }
 
   get #product(): Product {
     const { name } = this.#runtime;
-    return {
-      name: NAME,
-      version: VERSION,
-      platform: name,
-      platformVersion: processProbe.runtimeVersion,
-      node: `${NAME}@${hostname()}`,
-    };
+    const platformVersion = processProbe.runtimeVersion;
+    return { name: NAME, version: VERSION, platform: name, platformVersion, node: `${NAME}@${hostname()}` };
   }
 
   async #listenForAmqp(): Promise<void> {
@@ -389,66 +391,9 @@ class Parts {
       product: this.#product,
       alarms: this.alarms,
       replies: new DirectReplies(),
-      registry: this.#registry,
+      registry: this.#http.registry,
     };
     this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
-  }
-
-  /** What nobody asked for is not even loaded. */
-  async #listenForHttp(log: LogTap | null): Promise<void> {
-    const { http, metrics } = this.#config;
-    if (http.port < 0 && metrics.port < 0) return;
-    const services = this.#httpServices(log);
-    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
-    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
-    if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
-    this.#lag.start();
-    services.statistics.sampler.start();
-  }
-
-  #httpServices(log: LogTap | null): HttpServices {
-    const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = this.#config;
-    const sockets = () => {
-      const http = (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0);
-      return http + (this.#amqp?.connectionCount ?? 0);
-    };
-    const { disk } = this.#runtime;
-    const gauges = new NodeGauges({
-      ...processProbe,
-      dataDir: memory ? "" : dataDir,
-      memoryLimit: () => this.#config.residentBytesMax,
-      diskFree: () => memory ? 0 : freeBytes(disk, dataDir) ?? 0,
-      diskFreeLimit: () => this.#config.freeDiskBytesMin,
-    }, sockets);
-    const statistics = this.#statistics = new Statistics({
-      registry: this.#registry,
-      vhosts: this.#realm.vhosts,
-      intervalMs: statsIntervalMs,
-      samples: statsLogSize,
-      others: [gauges],
-    });
-    return {
-      realm: this.#realm,
-      management: this.management,
-      turn: this.#turn,
-      commit: this.#commit,
-      clock: this.#clock,
-      product: this.#product,
-      alarms: this.alarms,
-      statistics,
-      gauges,
-      observations: this.#observations,
-      messageBytesMax: amqp.messageBytesMax,
-      listeners: () => this.listeners,
-      log,
-      report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
-    };
-  }
-
-  /** Of `load_definitions`: users that are there already stay as they are. */
-  async loadDefinitions(): Promise<void> {
-    const path = this.#config.loadDefinitions;
-    if (path !== "") await this.management.importDefinitions(readDefinitions(path), { keepUsers: true });
   }
 
   #whenDurable(): Promise<void> {
@@ -462,8 +407,14 @@ class Parts {
 
   #keepHouse(): void {
     this.#clock.refresh();
-    this.#realm.cool();
-    this.#compactDefinitions();
+    try {
+      this.#realm.cool();
+      this.#compactDefinitions();
+    } catch (error) {
+      if (!isDiskFull(error)) return this.#onFault(error);
+      this.alarms.diskFull();
+      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+    }
     this.#turn.schedule();
   }
 
@@ -479,16 +430,15 @@ class Parts {
   /** Closes what is open, in reverse order; also when starting failed halfway. Rejects if not everything reached the disk. */
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
-    if (this.#alarmChecks !== null) clearInterval(this.#alarmChecks);
-    this.#statistics?.sampler.stop();
-    this.#lag.stop();
+    this.#watch.close();
     this.#timers.close();
-    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+    await this.#http.close();
     await this.#amqp?.close();
     try {
       await this.#commit.drain();
       this.#realm.close();
       await this.#commit.drain();
+      if (this.#config.sync) this.#lastStop?.stopped();
     } finally {
       await this.#release();
     }
@@ -507,32 +457,4 @@ class Parts {
 /** Without what is undefined, which would hide what is there. */
 function defined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-/** Free bytes of the disk with this directory; null where that cannot be told. */
-function freeBytes(disk: Disk, path: string): number | null {
-  try {
-    return disk.freeBytes(path);
-  } catch {
-    return null;
-  }
-}
-
-/** A definitions file as JSON. */
-function readDefinitions(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
-  } catch (error) {
-    throw new Error(`load_definitions: ${path}: ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** A logger for finished texts: braces in what a client calls itself mean nothing. */
-function textLog(logger: Logger): Log {
-  return {
-    debug: (text) => logger.debug("{text}", { text }),
-    info: (text) => logger.info("{text}", { text }),
-    warn: (text) => logger.warn("{text}", { text }),
-    error: (text) => logger.error("{text}", { text }),
-  };
 }

@@ -2,8 +2,8 @@
 
 /** AMQP frame before the connection is open, bytes: nobody unknown makes us hold more (AMQP 4.2.3 asks for at least 4096). */
 export const PRE_AUTH_FRAME_BYTES_MAX = 8 * 1024;
-/** From accept to connection.open, absolute: slow handshakes must not hold sockets. */
-export const HANDSHAKE_MS_MAX = 10_000;
+/** Names and addresses of failed logins that are remembered, entries of up to 600 bytes. */
+export const LOGIN_FAILURES_MAX = 10_000;
 /** A field table inside a field table inside ...: the decoder's own stack, and what RabbitMQ's clients ever use. */
 export const TABLE_DEPTH_MAX = 16;
 /** Fields of one table or array, entries: a table may not cost more memory than its bytes justify. */
@@ -24,6 +24,13 @@ export const BINDINGS_MAX = 5_000_000;
 export const CONSUMER_TIMEOUT_MS = 30 * 60 * 1000;
 /** Queues that hold files at a time, two or three each: systems allow 20,000 descriptors and 65,000 mappings, or more. */
 export const WARM_QUEUES_MAX = 2_000;
+/** Of one queue: each of them is asked in turn whether it takes a message. */
+export const QUEUE_CONSUMERS_MAX = 65_536;
+/**
+ * Replies of one connection that wait for the disk; while there are more it is not read. What a client may ask for ahead
+ * in good faith is far less; a closure each, they cost ten times what the requests did.
+ */
+export const REPLIES_WAITING_MAX = 8_192;
 /** Consumers of one channel. */
 export const CHANNEL_CONSUMERS_MAX = 65_536;
 /**
@@ -43,7 +50,7 @@ export const HASH_WEIGHTS_MAX = 10_000;
  * Direct replies that a client has not read, bytes: there is no queue for them to wait in, so beyond it they count as
  * undeliverable. Larger than what a client's own requests bring in while it does not read.
  */
-export const DIRECT_REPLY_PENDING_BYTES_MAX = 16 * 1024 * 1024;
+export const DIRECT_REPLY_PENDING_BYTES_MAX = 4 * 1024 * 1024;
 /** Tags of consumers whose place in a stream is remembered; beyond it that one goes which has not moved for longest. */
 export const STREAM_OFFSETS_MAX = 65_536;
 /** What the filter of one consumer of a stream asks for: each is compared with each message. */
@@ -75,5 +82,3 @@ export const PARAMETERS_MAX = 10_000;
 export const PARAMETER_LENGTH_MAX = 1024 * 1024;
 /** Exchanges for whose routing keys one user has a rule, in one virtual host. */
 export const TOPIC_PERMISSIONS_MAX = 10_000;
-/** Users and addresses whose failed logins are remembered: clients choose both. */
-export const LOGIN_FAILURES_MAX = 10_000;

@@ -2,6 +2,7 @@
 
 import process from "node:process";
 import { Command, CommanderError } from "commander";
+import { addDoctorFlags, DOCTOR_EXIT_CANNOT } from "./commands/doctor_flags.ts";
 import { fail } from "./commands/failure.ts";
 import { addFlags, settingsOf } from "./commands/settings.ts";
 import { settingsText } from "./config/print.ts";
@@ -16,7 +17,8 @@ try {
   if (!(error instanceof CommanderError)) fail(error);
   // Help has been printed: as asked for, or instead of a command that is missing.
   if (error.exitCode === 0 || error.code === "commander.help") process.exit(error.exitCode);
-  fail(usageFault(program, words, error));
+  const exitCode = words[0] === "doctor" ? DOCTOR_EXIT_CANNOT : 1;
+  fail(usageFault(program, words, error), false, exitCode);
 }
 
 async function programFor(words: readonly string[]): Promise<Command> {
@@ -37,6 +39,9 @@ async function programFor(words: readonly string[]): Promise<Command> {
     .description("print the effective settings and where each comes from")
     .allowExcessArguments(false);
   config.action(() => void process.stdout.write(settingsText(settingsOf(config))));
+
+  const doctor = addDoctorFlags(program.command("doctor"));
+  doctor.action(async () => (await import("./commands/doctor.ts")).doctor(doctor));
 
   if (words[0] === "perf" || words[0] === "help") {
     (await import("./perf/command.ts")).registerPerf(program);

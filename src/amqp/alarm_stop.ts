@@ -2,7 +2,7 @@
 // on, until no alarm holds. Clients that announced it are told.
 
 import type { Conn } from "../runtime/runtime.ts";
-import { FRAME_METHOD } from "../wire/amqp_frame.ts";
+import { FRAME_METHOD, ProtocolViolation } from "../wire/amqp_frame.ts";
 import {
   decodeMethod,
   METHOD_BASIC_PUBLISH,
@@ -56,14 +56,15 @@ export class AlarmStop {
     return true;
   }
 
-  /** No alarm holds any more: tells the client. The caller goes on reading. */
+  /** No alarm holds any more: tells the client, and goes on reading. */
   end(): void {
     const connection = this.#connection;
-    this.#gate.blocked = false;
     connection.services.log.info(`${connection.peer}: no longer blocked`);
-    if (!connection.understands("connection.blocked")) return;
-    writeConnectionUnblocked(connection.conn.out, 0);
-    connection.touch();
+    if (connection.understands("connection.blocked")) {
+      writeConnectionUnblocked(connection.conn.out, 0);
+      connection.touch();
+    }
+    this.#gate.blocked = false;
   }
 
   get postponed(): boolean {
@@ -83,6 +84,12 @@ function adds(bytes: Uint8Array, at: number, size: number): boolean {
   const id = methodId(bytes, at, size);
   if (id === METHOD_BASIC_PUBLISH) return true;
   if (id !== METHOD_QUEUE_DECLARE && id !== METHOD_EXCHANGE_DECLARE) return false;
-  const method = decodeMethod(bytes, at, size);
-  return "passive" in method && !method.passive;
+  try {
+    const method = decodeMethod(bytes, at, size);
+    return "passive" in method && !method.passive;
+  } catch (error) {
+    if (!(error instanceof ProtocolViolation)) throw error;
+    // Its channel's to refuse, or to pass over when it is closing.
+    return false;
+  }
 }

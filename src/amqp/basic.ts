@@ -4,12 +4,11 @@ import type { QueueType } from "../core/any_queue.ts";
 import { checkConsumerArguments } from "../core/stream_reading.ts";
 import type { ChannelCounters } from "../core/statistics/counters.ts";
 import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
-import { AmqpConsumer, writeContent } from "./consumer.ts";
+import { AmqpConsumer, writeGetOk } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
 import { AmqpError } from "./errors.ts";
 import { DIRECT_REPLY_TO } from "./direct_replies.ts";
 import { typeName } from "./rare_properties.ts";
-import { routeTexts } from "../core/message_route.ts";
 import { generatedName, handleExchange, handleQueue, readableQueue, type TopologyMethod } from "./topology.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import {
@@ -39,7 +38,6 @@ import {
   writeBasicCancelOk,
   writeBasicConsumeOk,
   writeBasicGetEmpty,
-  writeBasicGetOk,
   writeBasicQosOk,
   writeBasicRecoverOk,
   writeChannelFlowOk,
@@ -186,7 +184,6 @@ function cancel(channel: Channel, { consumerTag, noWait }: BasicCancel): void {
 function get(channel: Channel, method: BasicGet): void {
   const queue = readableQueue(channel, method.queue);
   const { getter } = queue;
-  if (!method.noAck) channel.deliveries.watch(queue);
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
     const message = queue.gone || channel.released ? null : getter.get();
@@ -198,14 +195,13 @@ function get(channel: Channel, method: BasicGet): void {
     }
     countGet(counters, message.redelivered, method.noAck);
     countGet(queue.counters, message.redelivered, method.noAck);
-    const [exchange, routingKey] = routeTexts(message);
-    const { redelivered, position, recordBytes, bodyBytes } = message;
+    const { position, recordBytes, bodyBytes } = message;
     const deliveryTag = channel.deliveries.nextTag();
-    const messageCount = getter.store.readyCount;
-    writeBasicGetOk(out, channel.number, { deliveryTag, redelivered, exchange, routingKey, messageCount });
-    writeContent(out, channel.number, message, channel.connection.frameBytesMax);
-    if (method.noAck) getter.settle(position, recordBytes, bodyBytes);
-    else channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
+    const { frameBytesMax } = channel.connection;
+    writeGetOk(out, channel.number, deliveryTag, getter.store.readyCount, message, frameBytesMax);
+    if (method.noAck) return getter.settle(position, recordBytes, bodyBytes);
+    channel.deliveries.watch(queue);
+    channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
   });
 }
 

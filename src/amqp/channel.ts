@@ -5,6 +5,7 @@ import type { Session } from "../core/identity/session.ts";
 import { Queue } from "../core/queue.ts";
 import { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
+import type { Servable } from "../core/turn.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import type { Message } from "../store/message.ts";
 import { FRAME_BODY, FRAME_HEADER, FRAME_METHOD } from "../wire/amqp_frame.ts";
@@ -17,24 +18,22 @@ import {
   writeBasicAck,
   writeBasicCancel,
   writeBasicNack,
-  writeBasicReturn,
   writeChannelClose,
   writeChannelCloseOk,
 } from "../wire/amqp_methods.ts";
 import { handleMethod } from "./basic.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
-import { type AmqpConsumer, writeContent } from "./consumer.ts";
+import { type AmqpConsumer, writeReturn } from "./consumer.ts";
 import { Deliveries } from "./deliveries.ts";
 import type { ReplyConsumer } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
 import { NO_CONSUMERS, NO_ROUTE, Publisher, type PublisherHost } from "./publisher.ts";
 import { readRareProperties, type Rewrite, type Sender } from "./rare_properties.ts";
 import { Replies, type WriteReply } from "./replies.ts";
-import { routeTexts } from "../core/message_route.ts";
 import { Transaction } from "./transaction.ts";
 
-export class Channel implements PublisherHost, Sender {
+export class Channel implements PublisherHost, Sender, Servable {
   readonly number: number;
   readonly connection: AmqpConnection;
   readonly session: Session;
@@ -45,8 +44,12 @@ export class Channel implements PublisherHost, Sender {
   lastQueue: string | null = null;
   /** Prefetch of consumers to come, 0 for none. */
   consumerPrefetch = 0;
-  /** The client takes deliveries (channel.flow). */
-  flowActive = true;
+  /** The client takes deliveries (channel.flow), as its consumers know it. */
+  flows = true;
+  /** And as it said last. */
+  #flowActive = true;
+  /** They are woken at the end of the turn. */
+  #waking = false;
   /** The consumer of its direct replies. */
   replyConsumer: ReplyConsumer | null = null;
   readonly replies: Replies;
@@ -70,7 +73,9 @@ export class Channel implements PublisherHost, Sender {
     this.session = session;
     this.vhost = session.vhost;
     this.messageBytesMax = connection.services.settings.messageBytesMax;
-    this.replies = new Replies(connection.services, (write) => this.#write(write));
+    this.replies = new Replies(connection.services, (write) => this.#write(write), (change) => {
+      connection.holdings.addReplies(change);
+    });
     this.#publisher = new Publisher(this);
     connection.services.registry.channelOpened();
   }
@@ -164,7 +169,8 @@ export class Channel implements PublisherHost, Sender {
     this.connection.services.registry.channelClosed(this.vhost.name, this.counters);
     this.session.closeChannel();
     this.#publisher.release();
-    const consumers = [...this.consumers.values()];
+    // The last first: of a queue's tens of thousands each is found at the end, and nobody behind it has to move up.
+    const consumers = [...this.consumers.values()].reverse();
     this.consumers.clear();
     for (const consumer of consumers) {
       consumer.ended = true;
@@ -229,7 +235,7 @@ export class Channel implements PublisherHost, Sender {
   tick(nowMs: number): void {
     // A policy may have changed a queue's timeout.
     for (const { noAck, queue } of this.consumers.values()) if (!noAck) this.deliveries.watch(queue);
-    const timeoutMs = this.deliveries.overdueMs(nowMs);
+    const timeoutMs = this.deliveries.overdueMs(nowMs, this.consumers.values());
     if (timeoutMs === null || this.#closed) return;
     this.#methodId = 0;
     const text = `delivery acknowledgement on channel ${this.number} timed out. Timeout value used: ${timeoutMs} ms. ` +
@@ -239,13 +245,33 @@ export class Channel implements PublisherHost, Sender {
 
   /** channel.flow: off, no consumer of the channel is given anything. */
   flow(active: boolean): void {
-    this.flowActive = active;
+    this.#flowActive = active;
+    if (active && this.consumers.size > 0) return this.wakeConsumers();
+    if (this.flows === active) return;
+    this.flows = active;
     for (const consumer of this.consumers.values()) consumer.flow(active);
   }
 
-  /** Something that held deliveries back is gone. */
+  /**
+   * Something that held deliveries back is gone. Consumers are told once, at the end of the turn: they may be tens of
+   * thousands, and what frees them may come as often.
+   */
   wakeConsumers(): void {
-    for (const consumer of this.consumers.values()) consumer.queue.wake();
+    if (this.#waking || this.consumers.size === 0) return;
+    this.#waking = true;
+    this.connection.services.turn.serveLater(this);
+  }
+
+  /** The end of the turn. */
+  serve(): boolean {
+    this.#waking = false;
+    const begins = this.#flowActive && !this.flows;
+    if (begins) this.flows = true;
+    for (const consumer of this.consumers.values()) {
+      if (begins) consumer.flow(true);
+      else consumer.queue.wake();
+    }
+    return false;
   }
 
   /** A queue is gone: tells the client, if it understands. */
@@ -269,7 +295,11 @@ export class Channel implements PublisherHost, Sender {
   }
 
   holdBody(bytes: number): void {
-    this.connection.unfinished.hold(bytes);
+    this.connection.holdings.addBytes(bytes);
+  }
+
+  get holdsMuch(): boolean {
+    return this.connection.holdings.areLarge;
   }
 
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null {
@@ -289,11 +319,9 @@ export class Channel implements PublisherHost, Sender {
   }
 
   returned(message: Message, replyCode: typeof NO_ROUTE | typeof NO_CONSUMERS): void {
-    const [exchange, routingKey] = routeTexts(message);
     const replyText = replyCode === NO_ROUTE ? "NO_ROUTE" : "NO_CONSUMERS";
-    const out = this.connection.conn.out;
-    writeBasicReturn(out, this.number, { replyCode, replyText, exchange, routingKey });
-    writeContent(out, this.number, message, this.connection.frameBytesMax);
+    const { conn, frameBytesMax } = this.connection;
+    writeReturn(conn.out, this.number, replyCode, replyText, message, frameBytesMax);
     this.connection.touch();
   }
 
@@ -311,6 +339,13 @@ export class Channel implements PublisherHost, Sender {
   /** Hot. */
   published(toDisk: boolean, refused: boolean): void {
     this.#confirms?.add(toDisk, refused);
+  }
+
+  unstored(): boolean {
+    this.connection.services.alarms.diskFull();
+    if (this.#confirms === null) return false;
+    this.#confirms.add(false, true);
+    return true;
   }
 
   selectConfirms(): void {
@@ -344,7 +379,7 @@ export class Channel implements PublisherHost, Sender {
 
   selectTransactions(): void {
     if (this.#confirms !== null) throw new AmqpError(406, "cannot switch from confirm to tx mode");
-    this.#transaction ??= new Transaction((bytes) => this.connection.unfinished.hold(bytes));
+    this.#transaction ??= new Transaction((bytes) => this.connection.holdings.addBytes(bytes));
     this.#publisher.transaction = this.#transaction;
     this.deliveries.transaction = this.#transaction;
   }

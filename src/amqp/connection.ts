@@ -1,9 +1,10 @@
 // One AMQP connection: reads frames and gives them to its channels, answers class connection, keeps heartbeats and
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
-import { type Alarms, DISK_ALARM } from "../core/alarms.ts";
+import type { Alarms } from "../core/alarms.ts";
 import { Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState } from "../core/statistics/registry.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import { addressText } from "../runtime/address.ts";
@@ -27,12 +28,12 @@ import { AlarmStop } from "./alarm_stop.ts";
 import type { Channel } from "./channel.ts";
 import { onOpenConnection, withoutChannel } from "./channel_zero.ts";
 import { Deadlines } from "./deadlines.ts";
-import { AmqpError, isDiskFull, methodId, toAmqpError } from "./errors.ts";
+import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
+import { Holdings } from "./holdings.ts";
 import { LiveAmqpConnection } from "./live.ts";
 import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
-import { Unfinished } from "./unfinished.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {
   readonly conn: Conn;
@@ -63,23 +64,23 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   #sendAheadBytes = OUT_BUFFER_BYTES;
   /** A consumer was held back because too much is pending. */
   #starved = false;
-  readonly #gate: ReadGate;
+  readonly gate: ReadGate;
   /** With so much to send it may be the peer's fault; see `#holdBack`. */
   #readUpTo = OUT_PENDING_BYTES_MAX;
   readonly #alarmStop: AlarmStop;
   readonly #alarms: Alarms;
-  readonly #deadlines = new Deadlines(performance.now());
-  /** Of all channels. */
-  readonly unfinished: Unfinished;
+  readonly #deadlines: Deadlines;
+  readonly holdings: Holdings;
   readonly #onGone: (connection: AmqpConnection) => void;
 
   constructor(conn: Conn, services: AmqpServices, onGone: (connection: AmqpConnection) => void) {
     this.conn = conn;
     this.services = services;
     this.#onGone = onGone;
-    this.unfinished = new Unfinished(services.settings.messageBytesMax);
-    this.#gate = new ReadGate(conn);
-    this.#alarmStop = new AlarmStop(this, this.#gate);
+    this.#deadlines = new Deadlines(performance.now(), services.settings.handshakeMs);
+    this.gate = new ReadGate(conn, () => this.#goOn());
+    this.holdings = new Holdings(services.settings.messageBytesMax, this.gate);
+    this.#alarmStop = new AlarmStop(this, this.gate);
     this.#alarms = services.alarms;
     this.#reader = new FrameReader(this);
     this.#handshake = new Handshake(this);
@@ -89,11 +90,6 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     return this.#opened?.session.user.name ?? "";
   }
 
-  /** What the handshake found out; null before its end. */
-  get opened(): Opened | null {
-    return this.#opened;
-  }
-
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
     return addressText(this.conn.remote.host, this.conn.remote.port);
@@ -101,7 +97,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   get state(): ConnectionState {
     if (this.#closing) return "closing";
-    return this.#gate.blocked ? "blocked" : this.#alarms.active ? "blocking" : "running";
+    return this.gate.blocked ? "blocked" : this.#alarms.active ? "blocking" : "running";
   }
 
   get channels(): Iterable<Channel> {
@@ -136,7 +132,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   }
 
   #readOn(): void {
-    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.#gate.open) {
+    while ((this.#alarmStop.postponed || this.#reader.stopped) && !this.gone && this.gate.open) {
       this.#read(() => {
         const postponed = this.#alarmStop.takePostponed();
         if (postponed === null) return this.#reader.resume();
@@ -171,10 +167,10 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    * make us hold more than it could make the kernel hold. True when that is so now.
    */
   #holdBack(): boolean {
-    if (this.#gate.held) return true;
+    if (this.gate.held) return true;
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return false;
-    this.#gate.unread = true;
+    this.gate.unread = true;
     return true;
   }
 
@@ -184,9 +180,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
 
   /** An alarm was raised or cleared: without any, reading goes on. */
   alarmsChanged(): void {
-    if (this.#alarms.active || !this.#gate.blocked || this.gone) return;
+    if (this.#alarms.active || !this.gate.blocked || this.gone) return;
     this.#alarmStop.end();
-    this.#goOn();
   }
 
   /** Reads again, in a turn of its own. */
@@ -296,10 +291,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       this.#starved = false;
       for (const channel of this.#channels.values()) channel.wakeConsumers();
     }
-    if (this.#gate.unread) {
-      this.#gate.unread = false;
-      this.#goOn();
-    }
+    this.gate.unread = false;
   }
 
   // Opening and ending
@@ -326,11 +318,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Reads nothing for a while and then goes on, unless the peer is gone by then. */
   later(delayMs: number, work: () => void): void {
     this.#readUpTo = -1;
-    this.#gate.hold(delayMs, () => {
-      if (this.gone || this.#closing) return;
+    this.gate.hold(delayMs, () => {
+      if (this.gone || this.#closing) return false;
       this.#readUpTo = OUT_PENDING_BYTES_MAX;
       this.#read(work);
-      this.#goOn();
+      return true;
     });
   }
 
@@ -342,7 +334,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Ends a channel or the connection over what was thrown while a frame was handled. */
   #refuse(error: unknown): void {
     const refused = toAmqpError(error);
-    if (isDiskFull(error)) this.#alarms.raise(DISK_ALARM);
+    if (isDiskFull(error)) this.#alarms.diskFull();
     if (refused.code === 541) this.services.log.error(`${this.peer}: ${error instanceof Error ? error.stack : error}`);
     const channel = this.#channel;
     if (refused.endsChannelOnly && channel !== null) {
@@ -369,10 +361,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
       methodId: methodId & 0xFFFF,
     });
     this.touch();
-    if (this.#gate.blocked) {
-      this.#gate.blocked = false;
-      this.#goOn();
-    }
+    this.gate.blocked = false;
+    this.gate.waiting = false;
     // Without an open connection there is no close handshake, behind a broken frame no close-ok to be found.
     if (this.#opened === null || this.#reader.broken) this.conn.close();
   }
@@ -414,7 +404,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   tick(nowMs: number): void {
     for (const channel of this.#channels.values()) channel.tick(nowMs);
     // Who is not read cannot be heard.
-    if (this.#gate.blocked) this.#deadlines.heard = true;
+    if (this.gate.blocked || this.gate.waiting) this.#deadlines.heard = true;
     switch (this.#deadlines.judge(nowMs)) {
       case "fine":
         return;

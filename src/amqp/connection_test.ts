@@ -13,24 +13,31 @@ import { CoarseClock } from "../lib/clock.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { Conn } from "../runtime/runtime.ts";
-import { type Flushable, GroupCommit } from "../store/group_commit.ts";
+import { type CommitWaiter, type Flushable, GroupCommit } from "../store/group_commit.ts";
 import { Message } from "../store/message.ts";
 import { QueueStore } from "../store/queue_store.ts";
 import { ReadWindow } from "../store/read_window.ts";
 import {
+  METHOD_BASIC_ACK,
+  METHOD_BASIC_NACK,
   writeBasicAck,
   writeBasicConsume,
   writeBasicPublish,
   writeBasicQos,
   writeChannelOpen,
+  writeConfirmSelect,
   writeConnectionOpen,
   writeConnectionStartOk,
   writeConnectionTuneOk,
+  writeTxCommit,
+  writeTxSelect,
 } from "../wire/amqp_methods.ts";
 import { tableOf } from "../wire/amqp_table.ts";
+import { readLong } from "../wire/amqp_values.ts";
 import { Alarms } from "../core/alarms.ts";
 import { decodeHeader, writeHeader } from "../wire/amqp_properties.ts";
 import { FileFault } from "../runtime/fault.ts";
+import { REPLIES_WAITING_MAX } from "../limits.ts";
 import { writeBody } from "../wire/amqp_frame.ts";
 import { AmqpConnection } from "./connection.ts";
 import { Registry } from "../core/statistics/registry.ts";
@@ -62,6 +69,10 @@ class WatchedConn implements Conn {
   readonly out: OutBuffer = new OutBuffer(new BufferPool());
   readonly pending = 0;
   readonly sent: { bytes: number; unwritten: number }[] = [];
+  isPaused = false;
+  isAborted = false;
+  /** What the last flush sent. */
+  last: Uint8Array = new Uint8Array(0);
   readonly #commit: WatchedCommit;
 
   constructor(commit: WatchedCommit) {
@@ -70,13 +81,23 @@ class WatchedConn implements Conn {
 
   flush(): void {
     if (this.out.length > 0) this.sent.push({ bytes: this.out.length, unwritten: this.#commit.unwritten });
+    this.last = this.out.bytes.slice(this.out.start, this.out.end);
     this.out.clear();
   }
 
-  pause(): void {}
-  resume(): void {}
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
   close(): void {}
-  abort(): void {}
+
+  abort(): void {
+    this.isAborted = true;
+  }
 }
 
 function setUp() {
@@ -137,12 +158,12 @@ function setUp() {
         response,
         locale: "en_US",
       });
-      writeConnectionTuneOk(out, 0, { channelMax: 10, frameMax: 131_072, heartbeat: 0 });
+      writeConnectionTuneOk(out, 0, { channelMax: 10, frameMax: 131_072, heartbeat: 60 });
       writeConnectionOpen(out, 0, { virtualHost: "/" });
       for (let number = 1; number <= channels; number++) writeChannelOpen(out, number);
     });
   };
-  return { conn, connection, queue, receive, open, alarms };
+  return { conn, connection, queue, receive, open, alarms, commit };
 }
 
 /** A message to the queue, as its frames. */
@@ -207,6 +228,53 @@ test("a disk that takes no more raises its alarm at once, not only when free spa
   };
   connection.onData(Buffer.concat(framesOf(1, "too much")));
   assert.deepEqual(alarms.raised, ["disk"]);
+});
+
+test("a message that the disk has no room for is refused by basic.nack, and the connection goes on", async () => {
+  const { conn, connection, queue, open, receive, alarms } = setUp();
+  await open(1);
+  await receive((out) => writeConfirmSelect(out, 1, { noWait: true }));
+  const { append } = queue.store;
+  queue.store.append = () => {
+    throw new FileFault("allocate", "segment", "ENOSPC");
+  };
+  conn.sent.length = 0;
+  connection.onData(Buffer.concat(framesOf(1, "too much")));
+  await Promise.resolve();
+  queue.store.append = append;
+  assert.deepEqual([alarms.raised, alarms.active, connection.gone], [["disk"], true, false]);
+  assert.equal(conn.sent.length, 1);
+  assert.equal(readLong(conn.last, 7), METHOD_BASIC_NACK);
+  // The next one waits until the alarm is over.
+  connection.onData(Buffer.concat(framesOf(1, "held")));
+  assert.equal(queue.messageCount, 0);
+  alarms.clear("disk");
+  connection.alarmsChanged();
+  await Promise.resolve();
+  assert.equal(queue.messageCount, 1);
+  assert.equal(readLong(conn.last, 7), METHOD_BASIC_ACK);
+});
+
+test("who asks for more than the disk keeps up with is not read until it does", async () => {
+  const { conn, connection, open, receive, commit } = setUp();
+  await open(1);
+  await receive((out) => writeTxSelect(out, 1));
+  const waiting: CommitWaiter[] = [];
+  const { wait } = commit;
+  commit.wait = (waiter) => void waiting.push(waiter);
+  await receive((out) => {
+    for (let count = 0; count <= REPLIES_WAITING_MAX; count++) writeTxCommit(out, 1);
+  });
+  assert.equal(conn.isPaused, true);
+  // Who is not read cannot be heard.
+  connection.tick(performance.now() + 1e9);
+  assert.equal(conn.isAborted, false);
+  commit.wait = wait;
+  for (const waiter of waiting) waiter.durable();
+  await Promise.resolve();
+  assert.equal(conn.isPaused, false);
+  const heartbeatBytes = 8;
+  assert.equal(conn.last.length, heartbeatBytes + waiting.length * 12, "every commit-ok");
 });
 
 test("deliveries that are sent in the middle of a turn are noted first, and so is what made room for them", async () => {

@@ -15,6 +15,16 @@ import {
   putFrameHead,
   writeBody,
 } from "../wire/amqp_frame.ts";
+import { METHOD_BASIC_GET_OK, METHOD_BASIC_RETURN } from "../wire/amqp_methods.ts";
+import {
+  beginMethod,
+  endFrame,
+  putLong,
+  putLonglong,
+  putOctet,
+  putShort,
+  putShortString,
+} from "../wire/amqp_values.ts";
 import type { Channel } from "./channel.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { fromTable } from "./field_values.ts";
@@ -37,8 +47,10 @@ export class AmqpConsumer implements Consumer {
   readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
-  /** Deliveries it may hold unsettled, 0 for any number. */
+  /** What the client set, 0 for nothing. */
   readonly prefetch: number;
+  /** Deliveries it may hold unsettled. */
+  readonly #unsettledMax: number;
   /** Deliveries it holds. */
   unsettled = 0;
   /** Cancelled; what it holds stays with the channel. */
@@ -71,6 +83,7 @@ export class AmqpConsumer implements Consumer {
     this.noAck = options.noAck;
     this.exclusive = options.exclusive;
     this.prefetch = options.prefetch;
+    this.#unsettledMax = options.prefetch || channel.connection.services.settings.consumerPrefetch || Infinity;
     this.priority = options.priority;
     this.#tagBytes = shortString(tag);
   }
@@ -85,7 +98,7 @@ export class AmqpConsumer implements Consumer {
   /** From now on deliveries may come. */
   start(): void {
     this.#started = true;
-    this.flow(this.#channel.flowActive);
+    this.flow(this.#channel.flows);
   }
 
   /** channel.flow: whether deliveries may come. */
@@ -98,7 +111,7 @@ export class AmqpConsumer implements Consumer {
   ready(): boolean {
     if (!this.#flows) return false;
     if (!this.noAck) {
-      if (this.prefetch !== 0 && this.unsettled >= this.prefetch) return false;
+      if (this.unsettled >= this.#unsettledMax) return false;
       if (!this.#deliveries.hasCredit()) return false;
     }
     return this.#channel.connection.writable();
@@ -191,8 +204,43 @@ export function writeDelivery(
   }
 }
 
+/** Writes basic.get-ok and the message; its route as it came, which need not be UTF-8. */
+export function writeGetOk(
+  out: OutBuffer,
+  channel: number,
+  deliveryTag: number,
+  messageCount: number,
+  message: Message,
+  frameBytesMax: number,
+): void {
+  const mark = beginMethod(out, channel, METHOD_BASIC_GET_OK);
+  putLonglong(out, deliveryTag);
+  putOctet(out, message.redelivered ? 1 : 0);
+  out.append(message.route, message.routeAt, message.routeBytes);
+  putLong(out, messageCount);
+  endFrame(out, mark);
+  writeContent(out, channel, message, frameBytesMax);
+}
+
+/** Writes basic.return and the message; its route as it came, which need not be UTF-8. */
+export function writeReturn(
+  out: OutBuffer,
+  channel: number,
+  replyCode: number,
+  replyText: string,
+  message: Message,
+  frameBytesMax: number,
+): void {
+  const mark = beginMethod(out, channel, METHOD_BASIC_RETURN);
+  putShort(out, replyCode);
+  putShortString(out, replyText);
+  out.append(message.route, message.routeAt, message.routeBytes);
+  endFrame(out, mark);
+  writeContent(out, channel, message, frameBytesMax);
+}
+
 /** Writes the header and the bodies of a message that follow another method (basic.get-ok, basic.return). */
-export function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
+function writeContent(out: OutBuffer, channel: number, message: Message, frameBytesMax: number): void {
   const at = out.reserve(message.headerBytes + 4 + FRAME_OVERHEAD_BYTES);
   writeContentHeader(out.bytes, at, channel, message);
   writeBody(out, channel, message.body, message.bodyAt, message.bodyBytes, frameBytesMax);

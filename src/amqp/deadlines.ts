@@ -1,8 +1,6 @@
 // How long a connection may keep us waiting: until it is open, between two signs of life, until it has closed.
 // All times are monotonic, milliseconds.
 
-import { HANDSHAKE_MS_MAX } from "../limits.ts";
-
 /** A peer that does not answer connection.close in time is cut off. */
 const CLOSE_MS_MAX = 5_000;
 
@@ -21,13 +19,16 @@ export class Deadlines {
   /** Set for every chunk; the clock is read by `judge` alone. */
   heard = false;
   readonly #acceptedMs: number;
+  readonly #handshakeMs: number;
   #heardMs: number;
   #spokeMs: number;
   #closingMs = -1;
   /** The agreed interval, 0 for none; -1 until the connection is open. */
   #heartbeatMs = -1;
 
-  constructor(nowMs: number) {
+  /** `handshakeMs`: from now to the open connection. */
+  constructor(nowMs: number, handshakeMs: number) {
+    this.#handshakeMs = handshakeMs;
     this.#acceptedMs = this.#heardMs = this.#spokeMs = nowMs;
   }
 
@@ -50,7 +51,7 @@ export class Deadlines {
       this.#heardMs = nowMs;
     }
     if (this.#closingMs >= 0) return nowMs - this.#closingMs > CLOSE_MS_MAX ? "not-closed" : "fine";
-    if (this.#heartbeatMs < 0) return nowMs - this.#acceptedMs > HANDSHAKE_MS_MAX ? "not-opened" : "fine";
+    if (this.#heartbeatMs < 0) return nowMs - this.#acceptedMs > this.#handshakeMs ? "not-opened" : "fine";
     if (this.#heartbeatMs === 0) return "fine";
     if (nowMs - this.#heardMs > 2 * this.#heartbeatMs) return "silent";
     return nowMs - this.#spokeMs >= this.#heartbeatMs / 2 ? "heartbeat-due" : "fine";

@@ -12,6 +12,9 @@ import { AmqpError } from "./errors.ts";
 import { ACKNOWLEDGED, type Outcome, REJECTED, REQUEUED, type Settlement, type Transaction } from "./transaction.ts";
 import { type Delivery, Unacked } from "./unacked.ts";
 
+/** With more clocks than these it is worth a look which of them are needed. */
+const CLOCKS_KEPT_MAX = 16;
+
 export class Deliveries {
   /** Shared by all consumers of the channel, 0 for none. */
   prefetch = 0;
@@ -19,8 +22,8 @@ export class Deliveries {
   transaction: Transaction | null = null;
   /** Delivered by consumers with acknowledgements and not settled: what `prefetch` bounds. */
   #unsettledCount = 0;
-  /** One per timeout; those of queues that name none share the broker's. */
-  #clocks: DeliveryClock[] = [];
+  /** One per timeout, by it; those of queues that name none share the broker's. */
+  readonly #clocks = new Map<number, DeliveryClock>();
   #tag = 0;
   readonly #unacked = new Unacked();
   readonly #onRoom: () => void;
@@ -134,19 +137,29 @@ export class Deliveries {
 
   /** Deliveries of this queue may come. */
   watch({ settings }: Pick<Source, "settings">): void {
-    const timeoutMs = settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS;
-    if (this.#clocks.every((clock) => clock.timeoutMs !== timeoutMs)) this.#clocks.push(new DeliveryClock(timeoutMs));
+    const timeoutMs = timeoutOf(settings);
+    if (!this.#clocks.has(timeoutMs)) this.#clocks.set(timeoutMs, new DeliveryClock(timeoutMs));
   }
 
-  /** The timeout that one of the deliveries has outlived, null when none has. */
-  overdueMs(nowMs: number): number | null {
-    for (const clock of this.#clocks) {
-      const { timeoutMs } = clock;
+  /** The timeout that one of the deliveries has outlived, null when none has. `watched`: of these more may come. */
+  overdueMs(nowMs: number, watched: Iterable<Pick<AmqpConsumer, "queue">>): number | null {
+    if (this.#clocks.size > CLOCKS_KEPT_MAX) this.#forgetClocks(watched);
+    for (const [timeoutMs, clock] of this.#clocks) {
       const tag = clock.overdue(this.#tag, nowMs);
-      const isOurs = (queue: Source) => (queue.settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS) === timeoutMs;
-      if (tag > 0 && this.#unacked.some(tag, isOurs)) return timeoutMs;
+      if (tag > 0 && this.#unacked.some(tag, ({ settings }) => timeoutOf(settings) === timeoutMs)) return timeoutMs;
     }
     return null;
+  }
+
+  /** Those that no delivery runs by, nor will: a client can name as many timeouts as it can declare queues. */
+  #forgetClocks(watched: Iterable<Pick<AmqpConsumer, "queue">>): void {
+    const used = new Set<number>();
+    for (const { queue } of watched) used.add(timeoutOf(queue.settings));
+    this.#unacked.some(Infinity, ({ settings }) => {
+      used.add(timeoutOf(settings));
+      return false;
+    });
+    for (const timeoutMs of this.#clocks.keys()) if (!used.has(timeoutMs)) this.#clocks.delete(timeoutMs);
   }
 
   // Transactions
@@ -172,6 +185,10 @@ export class Deliveries {
       this.#unacked.push(tag, queue, consumer, position, recordBytes, bodyBytes);
     }
   }
+}
+
+function timeoutOf({ consumerTimeoutMs }: Source["settings"]): number {
+  return consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS;
 }
 
 function unknownTag(tag: number): AmqpError {

@@ -124,3 +124,27 @@ test("transactions settle at their commit what they took, and a rollback leaves 
     assert.deepEqual(noted.seen, [...expected, ...left.map((number) => `requeued ${number * 10}`)]);
   }));
 });
+
+test("timeouts that no delivery runs by any more are forgotten, those that one does are not", () => {
+  const { consumer, deliveries } = setUp();
+  let looks = 0;
+  const queueOf = (consumerTimeoutMs: number): Queue =>
+    Object.defineProperty({ requeue() {} }, "settings", {
+      get: () => (looks++, { consumerTimeoutMs }),
+    }) as unknown as Queue;
+  const [held, watched] = [queueOf(5000), queueOf(7000)];
+  for (let timeoutMs = 1; timeoutMs <= 2000; timeoutMs++) deliveries.watch(queueOf(timeoutMs));
+  deliveries.watch(held);
+  deliveries.watch(watched);
+  deliveries.hold(deliveries.nextTag(), held, null, 0, 8, 1);
+  const consumers = [{ queue: watched }] as unknown as AmqpConsumer[];
+  assert.equal(deliveries.overdueMs(0, consumers), null);
+  looks = 0;
+  assert.equal(deliveries.overdueMs(4000, consumers), null);
+  assert.ok(looks < 10, `one delivery was looked at ${looks} times for timeouts of others`);
+  assert.equal(deliveries.overdueMs(6000, consumers), 5000);
+  deliveries.requeueAll();
+  deliveries.hold(deliveries.nextTag(), watched, consumer, 0, 8, 1);
+  assert.equal(deliveries.overdueMs(6001, consumers), null);
+  assert.equal(deliveries.overdueMs(20_000, consumers), 7000);
+});

@@ -39,6 +39,8 @@ export class ReplyConsumer {
   readonly tag: string;
   readonly #tagBytes: Uint8Array;
   readonly #channel: Channel;
+  /** Bodies of replies that wait behind others of the channel. */
+  #heldBytes = 0;
   readonly #onClose: (consumer: ReplyConsumer) => void;
 
   constructor(channel: Channel, tag: string, onClose: (consumer: ReplyConsumer) => void) {
@@ -59,10 +61,13 @@ export class ReplyConsumer {
   deliver(message: Message): boolean {
     const channel = this.#channel;
     const { connection } = channel;
-    if (connection.gone || connection.conn.pending > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
+    if (connection.gone || connection.conn.pending + this.#heldBytes > DIRECT_REPLY_PENDING_BYTES_MAX) return false;
     // Never ahead of the consume-ok that may still wait for its turn.
-    const kept = channel.replies.idle ? message : copyOfMessage(message);
+    const isHeld = !channel.replies.idle;
+    const kept = isHeld ? copyOfMessage(message) : message;
+    if (isHeld) this.#heldBytes += kept.bodyBytes;
     channel.reply((out) => {
+      if (isHeld) this.#heldBytes -= kept.bodyBytes;
       const deliveryTag = channel.deliveries.nextTag();
       writeDelivery(out, channel.number, this.#tagBytes, deliveryTag, kept, connection.frameBytesMax);
     });

@@ -2,7 +2,7 @@
 // where what core/ refuses becomes a code.
 
 import { Refusal, type RefusalReason } from "../core/refusal.ts";
-import { FileFault } from "../runtime/fault.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { ProtocolViolation } from "../wire/amqp_frame.ts";
 import { fitShortString } from "../wire/amqp_values.ts";
 
@@ -61,22 +61,15 @@ export class AmqpError extends Error {
   }
 }
 
-/** errno's names for a disk that takes no more. */
-const DISK_FULL: readonly string[] = ["ENOSPC", "EDQUOT"];
-
 /** Whatever was thrown while a frame was handled, as an AMQP error. What is no refusal is a fault of ours: 541. */
 export function toAmqpError(error: unknown): AmqpError {
   if (error instanceof AmqpError) return error;
   if (error instanceof Refusal) return new AmqpError(REFUSAL_CODES[error.reason], error.message);
   if (error instanceof ProtocolViolation) return new AmqpError(error.code, error.text);
   if (isDiskFull(error)) {
-    return new AmqpError(506, `no space is left for messages on the broker's disk (${error.code})`);
+    return new AmqpError(506, `no space is left on the broker's disk (${(error as { code: string }).code})`);
   }
   return new AmqpError(541, "an internal error occurred; the broker's log tells more");
-}
-
-export function isDiskFull(error: unknown): error is FileFault {
-  return error instanceof FileFault && DISK_FULL.includes(error.code);
 }
 
 /** Class and method number of a method frame's payload; 0 for one that is too short to have them. */

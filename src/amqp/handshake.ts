@@ -44,7 +44,8 @@ const CAPABILITIES = {
 
 const HEADER_BYTES = PROTOCOL_HEADER.length;
 
-type Phase = "protocol-header" | "start-ok" | "tune-ok" | "open";
+/** "login": start-ok came, and is looked at in a while. */
+type Phase = "protocol-header" | "start-ok" | "login" | "tune-ok" | "open";
 
 /** What the handshake found out. */
 export interface Opened {
@@ -134,6 +135,7 @@ export class Handshake {
     const { conn, services } = this.#connection;
     const waitMs = services.realm.logins.waitMs(credentials.name, conn.remote.host);
     if (waitMs === 0) return this.#logIn(credentials, method.mechanism);
+    if (waitMs === null) return this.#refuseLogin(credentials.name, method.mechanism);
     this.#connection.later(waitMs, () => this.#logIn(credentials, method.mechanism));
   }
 

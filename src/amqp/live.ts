@@ -171,7 +171,7 @@ export class LiveAmqpChannel implements LiveChannel {
   }
 
   get flowActive(): boolean {
-    return this.#channel.flowActive;
+    return this.#channel.flows;
   }
 }
 

@@ -4,6 +4,7 @@
 import { type ChannelCounters, ExchangeCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { copyBytes } from "../lib/out_buffer.ts";
 import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import {
@@ -48,10 +49,14 @@ export interface PublisherHost {
   authorizePublish(exchange: string, routingKeys: readonly string[]): void;
   /** So many bytes more are held for a body that is not whole; throws when that is too much for one connection. */
   holdBody(bytes: number): void;
+  /** All channels of the connection hold so much that none should keep a buffer for later. */
+  readonly holdsMuch: boolean;
   /** Reads and checks rarely used properties, called only when one of RARE_PROPERTIES is set. */
   readRare(flags: number, bytes: Uint8Array, at: number, size: number): Rewrite | null;
   /** A mandatory or immediate message that went nowhere, and why; valid during the call. */
   returned(message: Message, code: typeof NO_ROUTE | typeof NO_CONSUMERS): void;
+  /** The disk has no room for a message: true when its publisher is told by a basic.nack. */
+  unstored(): boolean;
   /** Delivers a direct reply; false when nobody waits at this address. */
   replied(address: string, message: Message): boolean;
   /** Whether a queue has a consumer for one more message, and none waiting before it. */
@@ -176,7 +181,7 @@ export class Publisher {
     this.#received = received;
     if (received < this.#bodySize) return;
     const body = this.#body;
-    if (body.length > BODY_KEPT_BYTES_MAX) this.#dropBody();
+    if (body.length > BODY_KEPT_BYTES_MAX || this.#host.holdsMuch) this.#dropBody();
     this.#complete(body, 0);
   }
 
@@ -219,7 +224,12 @@ export class Publisher {
       const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
       if (!replied) this.#unroutable(message, this.#mandatory);
     } else {
-      for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
+      try {
+        for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
+      } catch (error) {
+        if (isDiskFull(error) && host.unstored()) return;
+        throw error;
+      }
       if (this.#remember !== null && !refused) this.#remember();
     }
     host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
@@ -257,7 +267,12 @@ export class Publisher {
     this.#count(queues.length);
     const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
     let refused = false;
-    for (const queue of queues) if (!queue.publish(message)) refused = true;
+    try {
+      for (const queue of queues) if (!queue.publish(message)) refused = true;
+    } catch (error) {
+      if (isDiskFull(error) && host.unstored()) return false;
+      throw error;
+    }
     if (queues.length > 0 && !refused) this.#remember?.();
     if (queues.length === 0 && !replied) {
       if (found.length === 0) this.#unroutable(message, mandatory, immediate);

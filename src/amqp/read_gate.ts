@@ -1,5 +1,6 @@
-// Whether a connection's socket is read. Three things hold reading back, and all must be over for it to go on: the peer
-// does not read what it asked for, or an alarm holds and it wants to publish or declare, or its login has to wait.
+// Whether a connection's socket is read. Four things hold reading back, and all must be over for it to go on: the peer
+// does not read what it asked for, it asked for too much that waits for the disk, an alarm holds and it wants to publish
+// or declare, or its login has to wait.
 
 import type { Conn } from "../runtime/runtime.ts";
 
@@ -10,14 +11,19 @@ export class ReadGate {
   #blocked = false;
   /** A login has to wait. */
   #held = false;
+  /** Too many replies wait for the disk. */
+  #waiting = false;
   readonly #conn: Conn;
+  readonly #opened: () => void;
 
-  constructor(conn: Conn) {
+  /** `opened` is called when nothing holds reading back any more; it goes on with what was read and kept. */
+  constructor(conn: Conn, opened: () => void) {
     this.#conn = conn;
+    this.#opened = opened;
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked && !this.#held;
+    return !this.#unread && !this.#blocked && !this.#waiting && !this.#held;
   }
 
   get unread(): boolean {
@@ -25,7 +31,7 @@ export class ReadGate {
   }
 
   set unread(unread: boolean) {
-    this.#change(unread, this.#blocked, this.#held);
+    this.#change(() => this.#unread = unread);
   }
 
   get blocked(): boolean {
@@ -33,29 +39,36 @@ export class ReadGate {
   }
 
   set blocked(blocked: boolean) {
-    this.#change(this.#unread, blocked, this.#held);
+    this.#change(() => this.#blocked = blocked);
+  }
+
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
+  set waiting(waiting: boolean) {
+    this.#change(() => this.#waiting = waiting);
   }
 
   get held(): boolean {
     return this.#held;
   }
 
-  /** Reads nothing for a while. */
-  hold(delayMs: number, then: () => void): void {
-    this.#change(this.#unread, this.#blocked, true);
+  /** Reads nothing for a while, then does `work`, and reads on if that says so. */
+  hold(delayMs: number, work: () => boolean): void {
+    this.#change(() => this.#held = true);
     const timer = setTimeout(() => {
-      this.#change(this.#unread, this.#blocked, false);
-      then();
+      if (work()) this.#change(() => this.#held = false);
     }, delayMs);
     timer.unref();
   }
 
-  #change(unread: boolean, blocked: boolean, held: boolean): void {
+  #change(change: () => void): void {
     const wasOpen = this.open;
-    this.#unread = unread;
-    this.#blocked = blocked;
-    this.#held = held;
+    change();
     if (wasOpen && !this.open) this.#conn.pause();
-    if (!wasOpen && this.open) this.#conn.resume();
+    if (wasOpen || !this.open) return;
+    this.#conn.resume();
+    this.#opened();
   }
 }

@@ -12,14 +12,18 @@ interface PendingReply {
 }
 
 export class Replies {
+  /** From #first on: there may be thousands, of which the first goes without the others being moved. */
   #pending: PendingReply[] = [];
+  #first = 0;
   readonly #services: AmqpServices;
   readonly #send: (write: WriteReply) => void;
+  readonly #waiting: (count: number) => void;
 
-  /** `send` writes a reply whose turn has come. */
-  constructor(services: AmqpServices, send: (write: WriteReply) => void) {
+  /** `send` writes a reply whose turn has come; `waiting` is told of so many more, or, below 0, fewer that wait. */
+  constructor(services: AmqpServices, send: (write: WriteReply) => void, waiting: (count: number) => void) {
     this.#services = services;
     this.#send = send;
+    this.#waiting = waiting;
   }
 
   /** No reply waits. */
@@ -30,16 +34,16 @@ export class Replies {
   /** Sends a reply after those before it. */
   add(write: WriteReply): void {
     if (this.#pending.length === 0) this.#send(write);
-    else this.#pending.push({ ready: true, write });
+    else this.#push({ ready: true, write });
   }
 
   /** Sends a reply when all that was written so far is on disk. */
   addDurable(write: WriteReply): void {
     const pending: PendingReply = { ready: false, write };
-    this.#pending.push(pending);
+    this.#push(pending);
     const durable = (): void => {
       pending.ready = true;
-      while (this.#pending[0]?.ready) this.#send(this.#pending.shift()!.write);
+      this.#sendReady();
     };
     this.#services.commit.wait({ seal: () => {}, durable });
     this.#services.turn.schedule();
@@ -47,6 +51,26 @@ export class Replies {
 
   /** Nobody waits for them any more. */
   clear(): void {
+    const count = this.#pending.length - this.#first;
     this.#pending = [];
+    this.#first = 0;
+    this.#waiting(-count);
+  }
+
+  #push(pending: PendingReply): void {
+    this.#pending.push(pending);
+    this.#waiting(1);
+  }
+
+  #sendReady(): void {
+    // One that is written may end the channel, and all others with it.
+    for (let reply = this.#pending[this.#first]; reply?.ready; reply = this.#pending[this.#first]) {
+      this.#first++;
+      this.#waiting(-1);
+      this.#send(reply.write);
+    }
+    if (this.#first <= this.#pending.length / 2) return;
+    this.#pending = this.#pending.slice(this.#first);
+    this.#first = 0;
   }
 }

@@ -19,16 +19,21 @@ import {
   writeChannelCloseOk,
   writeChannelFlowOk,
 } from "../wire/amqp_methods.ts";
-import { readLonglong } from "../wire/amqp_values.ts";
+import { HEADER_BYTES_MIN, HEADER_PREFIX_BYTES } from "../wire/amqp_properties.ts";
+import { malformed, readLonglong } from "../wire/amqp_values.ts";
 import { AmqpFault } from "./amqp_fault.ts";
 
 const REPLY_SUCCESS = 200;
+/** Of basic.ack and basic.nack: method, tag, bits. */
+const CONFIRM_BYTES = 13;
+/** Of basic.deliver, with a consumer tag, an exchange and a routing key that are empty. */
+const DELIVER_BYTES_MIN = 16;
 
 /** What a channel's owner hears. All bytes are valid only during the call; delivered in the order of the wire. */
 export interface ChannelHandler {
-  /** The payload of a basic.deliver. */
+  /** The payload of a basic.deliver, whole up to its delivery tag. */
   deliver(bytes: Uint8Array, at: number, size: number): void;
-  /** The payload of the content header that follows a basic.deliver. */
+  /** The payload of the content header that follows a basic.deliver, whole up to its flags. */
   header(bytes: Uint8Array, at: number, size: number): void;
   /** A part of the body of the message that the last header began. */
   body(bytes: Uint8Array, at: number, size: number): void;
@@ -97,13 +102,16 @@ export class AmqpChannel {
   method(kind: number, bytes: Uint8Array, at: number, size: number): void {
     switch (kind) {
       case METHOD_BASIC_DELIVER:
+        if (size < DELIVER_BYTES_MIN || size < DELIVER_BYTES_MIN + bytes[at + 4]!) throw malformed("a delivery is cut");
         this.#delivering = true;
         this.handler?.deliver(bytes, at, size);
         return;
       case METHOD_BASIC_ACK:
+        if (size !== CONFIRM_BYTES) throw malformed("a confirm is cut");
         this.handler?.settle(readLonglong(bytes, at + 4), (bytes[at + 12]! & 1) !== 0, true);
         return;
       case METHOD_BASIC_NACK:
+        if (size !== CONFIRM_BYTES) throw malformed("a confirm is cut");
         this.handler?.settle(readLonglong(bytes, at + 4), (bytes[at + 12]! & 1) !== 0, false);
         return;
       case METHOD_BASIC_RETURN:
@@ -116,6 +124,7 @@ export class AmqpChannel {
   }
 
   header(bytes: Uint8Array, at: number, size: number): void {
+    if (size < HEADER_PREFIX_BYTES + HEADER_BYTES_MIN) throw malformed("a content header is cut");
     if (this.#delivering) this.handler?.header(bytes, at, size);
   }
 

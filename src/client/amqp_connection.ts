@@ -40,6 +40,8 @@ import type { AmqpUri } from "./amqp_uri.ts";
 
 /** Frame size asked for when the URI says nothing, bytes: what every broker offers. */
 const FRAME_BYTES_DEFAULT = 131_072;
+/** AMQP 1.4.2.6: no peer may be held to less. In smaller ones nothing can be sent. */
+const FRAME_BYTES_MIN = 4096;
 /** Server properties and mechanisms stand in the first frame, bytes. */
 const HANDSHAKE_FRAME_BYTES_MAX = 65_536;
 const HANDSHAKE_MS_MAX = 10_000;
@@ -242,6 +244,9 @@ export class AmqpConnection {
   }
 
   #answerTune(channelMax: number, frameMax: number, heartbeat: number): void {
+    if (frameMax !== 0 && frameMax < FRAME_BYTES_MIN) {
+      throw new AmqpFault(0, `the broker takes frames of ${frameMax} octets, expected ${FRAME_BYTES_MIN} or more`);
+    }
     this.#channelMax = lowerLimit(channelMax, this.#uri.channelMax ?? CHANNEL_MAX_DEFAULT);
     this.frameBytesMax = lowerLimit(frameMax, this.#uri.frameBytesMax ?? FRAME_BYTES_DEFAULT);
     this.heartbeatS = this.#uri.heartbeatS === null ? heartbeat : lowerLimit(heartbeat, this.#uri.heartbeatS);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { LoopbackRuntime } from "../runtime/loopback.ts";
 import type { Conn } from "../runtime/runtime.ts";
-import { FRAME_HEARTBEAT, FRAME_METHOD, FrameReader } from "../wire/amqp_frame.ts";
+import { FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD, FrameReader } from "../wire/amqp_frame.ts";
 import {
   decodeMethod,
   type Method,
@@ -30,6 +30,7 @@ import {
   writeQueueDeclareOk,
 } from "../wire/amqp_methods.ts";
 import { tableOf } from "../wire/amqp_table.ts";
+import { beginFrame, endFrame } from "../wire/amqp_values.ts";
 import type { AmqpChannel } from "./amqp_channel.ts";
 import { type AmqpConnection, connectAmqp } from "./amqp_connection.ts";
 import { AmqpFault } from "./amqp_fault.ts";
@@ -174,6 +175,42 @@ test("a broker that closes the socket in the handshake is told as such", async (
 test("a broker without PLAIN is refused", async () => {
   await assert.rejects((await brokerOf(undefined, "EXTERNAL")).connect(), faultOf(0, /EXTERNAL, not PLAIN/));
 });
+
+for (const frameMax of [1, 8, 4095]) {
+  test(`a broker that takes frames of ${frameMax} octets only is refused: nothing could be sent in them`, async () => {
+    const broker = await brokerOf((method, _, { out }) => {
+      if (method.kind !== METHOD_CONNECTION_START_OK) return false;
+      writeConnectionTune(out, 0, { channelMax: 2, frameMax, heartbeat: 60 });
+      return true;
+    });
+    await assert.rejects(broker.connect(), faultOf(0, /4096 or more/));
+  });
+}
+
+for (
+  const [what, type, hex] of [
+    ["an ack", FRAME_METHOD, "003c0050"],
+    ["a nack", FRAME_METHOD, "003c0078000000000000"],
+    ["a delivery", FRAME_METHOD, "003c003c0874616700000000000000"],
+    ["a content header", FRAME_HEADER, "003c000000000000"],
+  ] as const
+) {
+  test(`${what} that is cut ends the connection, and its owner is not told of it`, async () => {
+    const broker = await brokerOf((method, channel, { out }) => {
+      if (method.kind !== METHOD_QUEUE_DECLARE) return false;
+      const mark = beginFrame(out, type, channel);
+      out.append(Uint8Array.from(Buffer.from(hex, "hex")));
+      endFrame(out, mark);
+      return true;
+    });
+    const channel = await (await broker.connect()).openChannel();
+    const told: string[] = [];
+    const note = (name: string) => () => void told.push(name);
+    channel.handler = silentHandler({ deliver: note("deliver"), header: note("header"), settle: note("settle") });
+    await assert.rejects(declare(channel, "q"), faultOf(0, /is cut/));
+    assert.deepEqual(told, []);
+  });
+}
 
 test("a refusal ends its channel alone", async () => {
   const broker = await brokerOf((method, channel, { out }) => {

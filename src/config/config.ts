@@ -1,6 +1,6 @@
 // The settings of a broker as the rest of the code reads them, and how they are made from option values.
 
-import { totalmem } from "node:os";
+import { memoryBytesLimit } from "../lib/process_memory.ts";
 import { ConfigFault } from "./fault.ts";
 import { defaultDataDir } from "./data_dir.ts";
 import { OPTION_NAMES, type OptionName, OPTIONS, type OptionValues } from "./options.ts";
@@ -15,8 +15,8 @@ export interface Config {
   readonly segmentBytes: number;
   /** With less free space on the disk publishers are stopped; 0 for none. */
   readonly freeDiskBytesMin: number;
-  /** With more memory in use publishers are stopped; 0 for none. */
-  readonly residentBytesMax: number;
+  /** With more memory in use publishers are stopped; 0 for none. Given as 1 or less it is a part of the machine's. */
+  readonly memoryBytesMax: number;
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
@@ -47,6 +47,10 @@ export interface AmqpConfig {
   readonly frameBytesMax: number;
   readonly channelMax: number;
   readonly messageBytesMax: number;
+  /** From accept to connection.open. */
+  readonly handshakeMs: number;
+  /** Unsettled deliveries of a consumer that sets no prefetch; 0 for any number. */
+  readonly consumerPrefetch: number;
 }
 
 /** What a program that embeds the broker may give; everything else has its default. */
@@ -57,15 +61,12 @@ export type PartialConfig = Partial<Omit<Config, "amqp" | "http" | "metrics">> &
 };
 
 const OFF = -1;
-/** Of the machine's memory: as RabbitMQ's high-water mark. */
-const MEMORY_PART_MAX = 0.6;
 
 /** Every default; `dataDir` as found for `environment`. */
 export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
   const values: Record<string, unknown> = {};
   for (const name of OPTION_NAMES) values[name] = OPTIONS[name].fallback;
   values["dataDir"] = defaultDataDir(environment);
-  values["residentBytesMax"] = Math.floor(totalmem() * MEMORY_PART_MAX);
   return values as OptionValues;
 }
 
@@ -116,7 +117,7 @@ export function configOf(values: OptionValues): Config {
     store: values.store,
     segmentBytes: values.segmentBytes,
     freeDiskBytesMin: values.freeDiskBytesMin,
-    residentBytesMax: values.residentBytesMax,
+    memoryBytesMax: bytesOfPart(values.memoryBytesMax),
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
@@ -132,6 +133,12 @@ export function configOf(values: OptionValues): Config {
       frameBytesMax: values.frameBytesMax,
       channelMax: values.channelMax,
       messageBytesMax: values.messageBytesMax,
+      handshakeMs: values.handshakeMs,
+      consumerPrefetch: values.consumerPrefetch,
     }),
   });
+}
+
+function bytesOfPart(value: number): number {
+  return value > 0 && value <= 1 ? Math.floor(value * memoryBytesLimit()) : value;
 }

@@ -65,15 +65,25 @@ function mergeFile(path: string, readFile: ReadFile, set: Set): void {
     if (knownSections.includes(name)) continue;
     throw new ConfigFault(`${path}: unknown section [${name}], line ${line}${suggestion(name, knownSections)}`);
   }
+  const lines = new Map<OptionName, number>();
   for (const { section, key, value, line } of entries) {
-    const name = OPTION_NAMES.find((known) => OPTIONS[known].section === section && OPTIONS[known].key === key);
+    const name = OPTION_NAMES.find((known) => OPTIONS[known].section === section && isNamed(known, key));
     if (name === undefined) {
       throw new ConfigFault(
         `${path}: unknown key '${key}' in [${section}], line ${line}${keySuggestion(section, key)}`,
       );
     }
+    const first = lines.get(name);
+    if (first !== undefined) {
+      throw new ConfigFault(`${path}, line ${line}: key '${key}' is another name of what line ${first} sets`);
+    }
+    lines.set(name, line);
     set(name, value, `${path}, line ${line}`);
   }
+}
+
+function isNamed(name: OptionName, key: string): boolean {
+  return OPTIONS[name].key === key || OPTIONS[name].aliases.includes(key);
 }
 
 function keySuggestion(section: string, key: string): string {

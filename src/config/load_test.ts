@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { memoryBytesLimit } from "../lib/process_memory.ts";
 import { completeConfig, defaultValues } from "./config.ts";
 import { type Flags, loadConfig, loadSettings } from "./load.ts";
 import { OPTION_NAMES, OPTIONS } from "./options.ts";
@@ -20,8 +21,8 @@ function refuses(message: string, ini: string | null, environment: Record<string
 
 test("without any setting every option has its default", () => {
   const config = load(null);
-  const { dataDir: _, residentBytesMax, ...rest } = config;
-  assert.ok(residentBytesMax > 0, "found out of the machine's memory");
+  const { dataDir: _, memoryBytesMax, ...rest } = config;
+  assert.equal(memoryBytesMax, Math.floor(0.6 * memoryBytesLimit()));
   assert.deepEqual(rest, {
     logLevel: "info",
     sync: true,
@@ -44,6 +45,8 @@ test("without any setting every option has its default", () => {
       frameBytesMax: 131_072,
       channelMax: 2047,
       messageBytesMax: 16 * 1024 * 1024,
+      handshakeMs: 10_000,
+      consumerPrefetch: 65_535,
     },
   });
   assert.throws(() => ((config.amqp as { port: number }).port = 1), TypeError);
@@ -78,6 +81,26 @@ test("each value's origin is known", () => {
 test("sizes take units, switches take the usual words", () => {
   const config = load("[main]\nsegment_size = 1 MiB\nsync = no\n[amqp]\nmax_message_size=512mib\n");
   assert.deepEqual([config.segmentBytes, config.sync, config.amqp.messageBytesMax], [1 << 20, false, 512 << 20]);
+});
+
+test("limits of disk and memory go by the names that other brokers have for them, too", () => {
+  const disk = (line: string) => load(`[main]\n${line}\n`).freeDiskBytesMin;
+  assert.equal(disk("free_disk_min = 2 GiB"), 2 * 2 ** 30);
+  assert.equal(disk("disk_free_limit = 1000000"), 1_000_000);
+  assert.equal(disk("disk_free_limit.absolute = 50MB"), 50_000_000);
+  const memory = (line: string) => load(`[main]\n${line}\n`).memoryBytesMax;
+  assert.equal(memory("vm_memory_high_watermark = 0.25"), Math.floor(memoryBytesLimit() / 4));
+  assert.equal(memory("vm_memory_high_watermark.relative = 1"), memoryBytesLimit());
+  assert.equal(memory("vm_memory_high_watermark.absolute = 2GB"), 2_000_000_000);
+  assert.equal(memory("memory_high_watermark = 512 MiB"), 512 * 2 ** 20);
+  assert.equal(memory("memory_high_watermark = 0"), 0);
+  for (const bad of ["-0.1", "1.5", "60 %", "much"]) {
+    assert.throws(() => memory(`memory_high_watermark = ${bad}`), { name: "ConfigFault" }, bad);
+  }
+  refuses(
+    "leveret.ini, line 3: key 'disk_free_limit' is another name of what line 2 sets",
+    "[main]\nfree_disk_min = 1\ndisk_free_limit = 2\n",
+  );
 });
 
 test("an unknown key names its line and the nearest known key", () => {
@@ -126,7 +149,7 @@ test("a bad value names option, origin, value and expectation", () => {
 for (
   const [variable, value] of [
     ["LEVERET_SEGMENT_SIZE", "3 MiB"],
-    ["LEVERET_SEGMENT_SIZE", "32 KiB"],
+    ["LEVERET_SEGMENT_SIZE", "2 KiB"],
     ["LEVERET_SEGMENT_SIZE", "2 GiB"],
     ["LEVERET_AMQP_MAX_MESSAGE_SIZE", "513 MiB"],
     ["LEVERET_AMQP_MAX_MESSAGE_SIZE", "0"],
@@ -174,4 +197,25 @@ test("a program's bad or unknown setting is refused", () => {
     /^ConfigFault: bad value '70000' for 'port' in \[amqp\]/,
   );
   assert.throws(() => completeConfig({ durable: true } as object), { message: "unknown setting 'durable'" });
+});
+
+test("a fault is one line, whatever it quotes", () => {
+  refuses(
+    "bad value '1\\x0a\\x1b[2Jx' for 'port' in [amqp], from environment variable LEVERET_AMQP_PORT: " +
+      "expected a whole number from -1 to 65535",
+    null,
+    { LEVERET_AMQP_PORT: "1\n\x1b[2Jx" },
+  );
+  refuses(
+    "leveret.ini: unknown key 'po\\x00rt' in [amqp], line 2; did you mean 'port'?",
+    "[amqp]\npo\0rt = 1\n",
+  );
+});
+
+test("the largest size is taken with a unit and, as it is printed, without", () => {
+  for (const text of ["1048576 GiB", "1125899906842624"]) {
+    assert.equal(load(`[main]\nfree_disk_min = ${text}\n`).freeDiskBytesMin, 2 ** 50);
+  }
+  assert.throws(() => load("[main]\nfree_disk_min = 1125899906842625\n"), { name: "ConfigFault" });
+  assert.throws(() => load("[main]\nfree_disk_min = 9999999999999999\n"), { name: "ConfigFault" });
 });

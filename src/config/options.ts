@@ -1,7 +1,7 @@
 // Every option of the broker, once: where it stands in the INI file, its environment variable, its flag, what values
 // it takes, its default and its help. Loader, command line and documentation are made from this table.
 
-import { boolean, byteSize, integer, oneOf, text, textOrNone, type ValueKind } from "./value.ts";
+import { boolean, byteSize, integer, oneOf, partOrSize, text, textOrNone, type ValueKind } from "./value.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -11,6 +11,8 @@ const TIB = 1024 * GIB;
 export interface Option<T> {
   readonly section: "main" | "amqp" | "mgmt";
   readonly key: string;
+  /** What other brokers call it in their files. */
+  readonly aliases: readonly string[];
   readonly environment: string;
   /** As commander writes it, `--port <n>`; null where an option has none. A `--no-...` flag sets false. */
   readonly flag: string | null;
@@ -55,7 +57,7 @@ export const OPTIONS = {
   segmentBytes: main(
     "segment_size",
     null,
-    byteSize(64 * KIB, GIB, "power of two"),
+    byteSize(4 * KIB, GIB, "power of two"),
     8 * MIB,
     "size of a full segment file; the first ones of a queue are smaller",
   ),
@@ -65,13 +67,15 @@ export const OPTIONS = {
     byteSize(0, 1024 * TIB),
     50 * MIB,
     "free space on the disk of the data directory below which publishers are stopped; 0 for none",
+    ["disk_free_limit", "disk_free_limit.absolute"],
   ),
-  residentBytesMax: main(
+  memoryBytesMax: main(
     "memory_high_watermark",
     null,
-    byteSize(0, 1024 * TIB),
-    null,
-    "memory of the process above which publishers are stopped (default: 60 % of the machine's); 0 for none",
+    partOrSize("the machine's or the control group's memory", 1024 * TIB),
+    0.6,
+    "memory of the process, mapped files not counted, above which publishers are stopped; 0 for none",
+    ["vm_memory_high_watermark", "vm_memory_high_watermark.relative", "vm_memory_high_watermark.absolute"],
   ),
   defaultUser: main(
     "default_user",
@@ -140,6 +144,20 @@ export const OPTIONS = {
   ),
   frameBytesMax: amqp("frame_max", null, byteSize(8 * KIB, MIB), 128 * KIB, "largest frame proposed to clients, bytes"),
   channelMax: amqp("channel_max", null, integer(1, 65_535), 2047, "channels per connection proposed to clients"),
+  handshakeMs: amqp(
+    "handshake_timeout",
+    null,
+    integer(100, 3_600_000),
+    10_000,
+    "time that a client has from connecting to an open connection, whatever it sends, milliseconds",
+  ),
+  consumerPrefetch: amqp(
+    "default_consumer_prefetch",
+    null,
+    integer(0, 2 ** 31 - 1),
+    65_535,
+    "messages that a consumer may hold unsettled if it sets no prefetch, or 0; 0 for any number",
+  ),
   messageBytesMax: amqp("max_message_size", null, byteSize(1, 512 * MIB), 16 * MIB, "largest message body, bytes"),
   httpBind: mgmt("bind", "--http-bind <address>", text("an address"), "127.0.0.1", "address to listen on for HTTP"),
   httpPort: mgmt(
@@ -152,7 +170,7 @@ export const OPTIONS = {
 } as const;
 
 /** May change while the broker runs; the others take a restart. */
-export const LIVE_OPTIONS = ["logLevel", "sync", "freeDiskBytesMin", "residentBytesMax"] as const;
+export const LIVE_OPTIONS = ["logLevel", "sync", "freeDiskBytesMin", "memoryBytesMax"] as const;
 export type LiveOptionName = typeof LIVE_OPTIONS[number];
 
 export type OptionName = keyof typeof OPTIONS;
@@ -172,19 +190,26 @@ export function flagName(option: Option<unknown>): string | null {
   return option.flag === null ? null : option.flag.split(" ")[0]!;
 }
 
-function main<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+function main<T>(
+  key: string,
+  flag: string | null,
+  kind: ValueKind<T>,
+  fallback: T | null,
+  help: string,
+  aliases: readonly string[] = [],
+): Option<T> {
   const environment = `LEVERET_${key.toUpperCase()}`;
-  return { section: "main", key, environment, flag, kind, fallback, help, isSecret: false };
+  return { section: "main", key, aliases, environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_AMQP_${key.toUpperCase()}`;
-  return { section: "amqp", key, environment, flag, kind, fallback, help, isSecret: false };
+  return { section: "amqp", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
-  return { section: "mgmt", key, environment, flag, kind, fallback, help, isSecret: false };
+  return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

@@ -1,6 +1,21 @@
 // Whose turn it is among the consumers of a queue: round robin among equals, those of a higher priority first as long
 // as they take messages; or the single active one.
 
+import { QUEUE_CONSUMERS_MAX } from "../limits.ts";
+import { Refusal } from "./refusal.ts";
+
+/** Refuses one more consumer, for whom `alone` tells that others would have to go. */
+export function checkConsumers(
+  consumers: readonly { readonly exclusive: boolean }[],
+  alone: boolean,
+  where: string,
+): void {
+  // An exclusive one is the only one.
+  if (alone || consumers[0]?.exclusive) throw new Refusal("access-refused", `${where} in exclusive use`);
+  if (consumers.length < QUEUE_CONSUMERS_MAX) return;
+  throw new Refusal("precondition-failed", `${where} has ${QUEUE_CONSUMERS_MAX} consumers, which is the limit`);
+}
+
 /** What the rota needs to know of a consumer. */
 export interface Candidate {
   readonly priority: number;
@@ -47,15 +62,18 @@ export class ConsumerRota<C extends Candidate> {
   }
 
   add(consumer: C): void {
-    const behind = this.all.findIndex(({ priority }) => priority < consumer.priority);
-    this.all.splice(behind < 0 ? this.all.length : behind, 0, consumer);
+    const { all } = this;
+    const last = all.at(-1);
+    // Mostly at the end: there may be tens of thousands of equals, which are not gone through for each.
+    if (last === undefined || last.priority >= consumer.priority) all.push(consumer);
+    else all.splice(all.findIndex(({ priority }) => priority < consumer.priority), 0, consumer);
     this.#active ??= consumer;
     this.#rank();
   }
 
   /** False when it was not there. */
   remove(consumer: C): boolean {
-    const index = this.all.indexOf(consumer);
+    const index = this.all.lastIndexOf(consumer);
     if (index < 0) return false;
     this.all.splice(index, 1);
     if (this.#next > index) this.#next--;

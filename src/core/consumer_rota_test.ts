@@ -1,6 +1,7 @@
 import { test } from "node:test";
+import fc from "fast-check";
 import assert from "node:assert/strict";
-import { type Candidate, ConsumerRota } from "./consumer_rota.ts";
+import { type Candidate, checkConsumers, ConsumerRota } from "./consumer_rota.ts";
 
 class Eater implements Candidate {
   readonly name: string;
@@ -78,4 +79,65 @@ test("a single active one is served alone until it leaves (behaviours 43)", () =
   rota.add(a);
   a.room = 1;
   assert.equal(served(rota, 1), "a");
+});
+
+test("equals come and go at the end without the others being looked at", () => {
+  let looks = 0;
+  class Shy extends Eater {
+    constructor() {
+      super("s");
+      Object.defineProperty(this, "priority", { get: () => (looks++, 0) });
+    }
+  }
+  const rota = new ConsumerRota<Eater>(false);
+  const many = Array.from({ length: 2000 }, () => new Shy());
+  for (const eater of many) rota.add(eater);
+  for (const eater of many.reverse()) assert.ok(rota.remove(eater));
+  assert.ok(looks < 10 * many.length, `2000 equals were asked for their priority ${looks} times`);
+});
+
+test("of a queue's consumers only the first is asked whether it is alone", () => {
+  let looks = 0;
+  const others = Array.from(
+    { length: 2000 },
+    () => Object.defineProperty({}, "exclusive", { get: () => (looks++, false) }),
+  );
+  checkConsumers(others as { exclusive: boolean }[], false, "queue 'q'");
+  assert.ok(looks <= 1, `${looks} were asked`);
+  assert.throws(() => checkConsumers([{ exclusive: true }], false, "queue 'q'"), /in exclusive use/);
+});
+
+test("whoever comes and goes: the highest that are ready are served, equals in turns, in order of priority and arrival", () => {
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("add" as const), priority: fc.integer({ min: -1, max: 2 }) }),
+    fc.record({ kind: fc.constant("remove" as const), at: fc.nat(9) }),
+    fc.record({ kind: fc.constant("room" as const), at: fc.nat(9), room: fc.constantFrom(0, Infinity) }),
+    fc.record({ kind: fc.constant("pick" as const) }),
+  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const rota = new ConsumerRota<Eater>(false);
+    const model: Eater[] = [];
+    for (const [index, done] of steps.entries()) {
+      const at = "at" in done && model.length > 0 ? done.at % model.length : 0;
+      if (done.kind === "add") {
+        const eater = new Eater(`${index}`, done.priority);
+        rota.add(eater);
+        model.push(eater);
+        model.sort((a, b) => b.priority - a.priority);
+      } else if (done.kind === "remove") {
+        const [gone] = model.splice(at, 1);
+        if (gone !== undefined) assert.ok(rota.remove(gone));
+      } else if (done.kind === "room" && model.length > 0) {
+        model[at]!.room = done.room;
+      }
+      assert.deepEqual(rota.all, model);
+      const ready = model.filter((eater) => eater.ready());
+      const best = ready.filter(({ priority }) => priority === ready[0]!.priority);
+      const picked = Array.from({ length: 2 * best.length }, () => rota.pick());
+      for (const eater of best) {
+        assert.equal(picked.filter((one) => one === eater).length, 2, "each twice in two rounds");
+      }
+      if (best.length === 0) assert.equal(rota.pick(), null);
+    }
+  }));
 });

@@ -3,6 +3,8 @@
 // dead-letter to each other cost no stack. A message that is to survive is settled where it came from only when it is
 // on disk where it goes: a crash in between may double it, never lose it.
 
+import { isDiskFull } from "../lib/disk_full.ts";
+import { steadyMs } from "../lib/clock.ts";
 import { copyOfMessage, Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { Properties } from "../wire/amqp_properties.ts";
@@ -170,9 +172,9 @@ export class DeadLetters implements Servable {
     if (header === null) return false;
     const keys = deadLetterRoutingKey === null ? ownKeys : [deadLetterRoutingKey];
     const message = new Message();
-    message.timestampMs = timeMs;
+    message.timestampMs = steadyMs();
     message.flags = source.flags & ~MESSAGE_EXPIRES;
-    message.route = encodeRoute(deadLetterExchange, keys[0]!);
+    message.route = encodeRoute(deadLetterExchange, deadLetterRoutingKey ?? routingKeyBytes(source));
     message.routeBytes = message.route.length;
     message.header = header;
     message.headerBytes = header.length;
@@ -192,11 +194,6 @@ export class DeadLetters implements Servable {
   }
 }
 
-function isDiskFull(fault: unknown): boolean {
-  const { code } = fault as { code?: unknown };
-  return code === "ENOSPC" || code === "EDQUOT";
-}
-
 /** The further routing keys that a publisher gave. */
 function copiesOf(headers: NonNullable<Properties["headers"]>): string[] {
   const value = headers.get("CC")?.value;
@@ -204,9 +201,15 @@ function copiesOf(headers: NonNullable<Properties["headers"]>): string[] {
   return (value as { value: unknown }[]).map((item) => item.value).filter((key) => typeof key === "string");
 }
 
-function encodeRoute(exchange: string, routingKey: string): Uint8Array {
+/** As it came: it need not be UTF-8. */
+function routingKeyBytes({ route, routeAt, routeBytes }: Message): Uint8Array {
+  return route.subarray(routeAt + 2 + route[routeAt]!, routeAt + routeBytes);
+}
+
+function encodeRoute(exchange: string, routingKey: string | Uint8Array): Uint8Array {
   const encoder = new TextEncoder();
-  const [first, second] = [encoder.encode(exchange).subarray(0, 255), encoder.encode(routingKey).subarray(0, 255)];
+  const first = encoder.encode(exchange).subarray(0, 255);
+  const second = typeof routingKey === "string" ? encoder.encode(routingKey).subarray(0, 255) : routingKey;
   const bytes = new Uint8Array(2 + first.length + second.length);
   bytes[0] = first.length;
   bytes.set(first, 1);

@@ -31,12 +31,32 @@ export class DefinitionsReplay {
   readonly #vhosts = new Map<string, VhostEntries>();
   readonly #users = new Map<string, Entry>();
   readonly #globals = new Map<string, Entry>();
+  readonly #namedIds = new Set<number>();
   #place = 0;
   #queueIdMax = 0;
 
   /** The largest id of a queue, or of an exchange's delayed messages, that the log ever named. */
   get queueIdMax(): number {
     return this.#queueIdMax;
+  }
+
+  /** Under these ids messages may lie, and under these they may have lain. */
+  get ids(): { readonly live: ReadonlySet<number>; readonly named: ReadonlySet<number> } {
+    const live = [...this.queues(), ...this.delayedExchanges()].map(({ id }) => Number(id));
+    return { live: new Set(live), named: this.#namedIds };
+  }
+
+  /** The queues that are left: where each stands, and its entry. */
+  queues(): Entry[] {
+    return [...this.#vhosts.values()].flatMap(({ queues }) => [...queues.values()].map(({ entry }) => entry));
+  }
+
+  /** The exchanges that are left and keep messages back. */
+  delayedExchanges(): Entry[] {
+    const all = [...this.#vhosts.values()].flatMap(({ exchanges }) =>
+      [...exchanges.values()].map(({ entry }) => entry)
+    );
+    return all.filter(({ id }) => id !== undefined);
   }
 
   /** It says who may do what: there are users or virtual hosts, of whatever kind. Older logs held neither. */
@@ -72,7 +92,7 @@ export class DefinitionsReplay {
     switch (op) {
       case "exchange":
         vhost.exchanges.set(name, placed);
-        return this.#noteId(Number(entry.id ?? 0));
+        return entry.id === undefined ? undefined : this.#noteId(Number(entry.id));
       case "exchange-delete":
         return void vhost.exchanges.delete(name);
       case "queue":
@@ -102,6 +122,7 @@ export class DefinitionsReplay {
   }
 
   #noteId(id: number): void {
+    this.#namedIds.add(id);
     this.#queueIdMax = Math.max(this.#queueIdMax, id);
   }
 
@@ -140,13 +161,12 @@ export class DefinitionsReplay {
     return this.#of(vhost).rules.values();
   }
 
-  /** Builds the topology that the log holds into `vhost`; returns the ids under which messages lie. */
-  restore(vhost: VirtualHost): Set<number> {
-    const ids = new Set<number>();
+  /** Builds the topology that the log holds into `vhost`; returns how many bindings lead from or to what is not there. */
+  restore(vhost: VirtualHost): number {
+    let loose = 0;
     const entries = this.#of(vhost.name);
     for (const { entry } of entries.exchanges.values()) {
       const storeId = entry.id === undefined ? null : Number(entry.id);
-      if (storeId !== null) ids.add(storeId);
       vhost.declareExchange(String(entry.name), {
         type: String(entry.type),
         durable: true,
@@ -158,22 +178,22 @@ export class DefinitionsReplay {
     for (const { entry } of entries.queues.values()) {
       const id = Number(entry.id);
       vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
-      ids.add(id);
     }
-    for (const placed of entries.bindings.values()) restoreBinding(vhost, entries, placed);
-    return ids;
+    for (const placed of entries.bindings.values()) if (!restoreBinding(vhost, entries, placed)) loose++;
+    return loose;
   }
 }
 
-function restoreBinding(vhost: VirtualHost, entries: VhostEntries, { entry, place }: Placed): void {
+function restoreBinding(vhost: VirtualHost, entries: VhostEntries, { entry, place }: Placed): boolean {
   const source = vhost.exchanges.get(String(entry.source));
   const toQueue = entry.kind === "queue";
   const destination = (toQueue ? vhost.queues : vhost.exchanges).get(String(entry.destination));
-  if (source === undefined || destination === undefined) return;
+  if (source === undefined || destination === undefined) return false;
   const sourcePlace = entries.exchanges.get(source.name)?.place ?? 0;
   const destinationPlace = (toQueue ? entries.queues : entries.exchanges).get(destination.name)?.place ?? 0;
-  if (sourcePlace > place || destinationPlace > place) return;
+  if (sourcePlace > place || destinationPlace > place) return false;
   vhost.bind(source.name, destination, String(entry.routingKey), argumentsFromJson(entry.args) as Arguments);
+  return true;
 }
 
 function tableOf({ permissions, rules }: VhostEntries, kind: string): Map<string, Entry> | null {

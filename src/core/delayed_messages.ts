@@ -2,11 +2,13 @@
 // of them as if delivered and not settled; in memory is only when each is due and where it lies. One is settled when
 // what became of it is on disk: a crash in between may double it, never lose it.
 
+import { arrivalMs, steadyMs } from "../lib/clock.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import { Message } from "../store/message.ts";
 import { StoreFault } from "../store/store_event.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import { assert } from "../lib/assert.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { changedHeader } from "./changed_header.ts";
 import { DueHeap } from "./due_heap.ts";
 import { readHeaders } from "./message_headers.ts";
@@ -25,7 +27,6 @@ const RELEASE_COUNT_MAX = 1000;
 /** Until the next try when the disk is full. */
 const RETRY_MS = 1000;
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
-const DISK_FULL: readonly unknown[] = ["ENOSPC", "EDQUOT"];
 
 export interface DelayedServices {
   readonly timers: Pick<Timers, "after">;
@@ -73,8 +74,10 @@ export class DelayedMessages {
     this.store = store;
     this.#services = services;
     const message = this.#message;
+    const nowMs = steadyMs();
     while (store.next(message)) {
-      this.#due.push(message.timestampMs + readDelayMs(readHeadersOrNone(message)), message.position);
+      const heldMs = arrivalMs(message.timestampMs, nowMs);
+      this.#due.push(heldMs + readDelayMs(readHeadersOrNone(message)), message.position);
     }
     store.cool();
     this.#arm();
@@ -151,7 +154,7 @@ export class DelayedMessages {
     if (dueMs >= this.#timerMs) return;
     this.#timer?.cancel();
     this.#timerMs = dueMs;
-    this.#timer = this.#services.timers.after(Math.max(0, dueMs - Date.now()), () => {
+    this.#timer = this.#services.timers.after(Math.max(0, dueMs - steadyMs()), () => {
       this.#timer = null;
       this.#timerMs = Infinity;
       this.#releaseDue();
@@ -161,7 +164,7 @@ export class DelayedMessages {
   #releaseDue(): void {
     this.#warm = 2;
     const due = this.#due;
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     const released: Released[] = [];
     let bytes = RELEASE_BYTES_MAX;
     let isFull = false;
@@ -206,7 +209,7 @@ export class DelayedMessages {
       remember?.();
       return true;
     } catch (fault) {
-      if (!DISK_FULL.includes((fault as { code?: unknown }).code)) throw fault;
+      if (!isDiskFull(fault)) throw fault;
       this.#served.set(position, served);
       this.#services.report(`delayed messages wait, the disk is full: ${(fault as Error).message}`);
       return false;

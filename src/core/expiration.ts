@@ -1,5 +1,6 @@
 // A message's own time to live: the property `expiration`, milliseconds as text, counted from when the broker took it in.
 
+import { arrivalMs } from "../lib/clock.ts";
 import type { Message } from "../store/message.ts";
 import { findProperty, PROPERTY_EXPIRATION } from "../wire/amqp_properties.ts";
 
@@ -27,5 +28,5 @@ export function readExpirationMs(header: Uint8Array, at: number): number | null 
 /** Whether a message with the flag MESSAGE_EXPIRES is past its time. One that expires at once still reaches who waits. */
 export function isExpired(message: Message, nowMs: number): boolean {
   const expirationMs = readExpirationMs(message.header, message.headerAt);
-  return expirationMs !== null && nowMs > message.timestampMs + expirationMs;
+  return expirationMs !== null && nowMs > arrivalMs(message.timestampMs, nowMs) + expirationMs;
 }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readExpirationMs } from "./expiration.ts";
+import { steadyMs } from "../lib/clock.ts";
+import { Message } from "../store/message.ts";
+import { isExpired, readExpirationMs } from "./expiration.ts";
 
 /** A content header with content type and expiration, some bytes into a buffer. */
 function header(expiration: string): [Uint8Array, number] {
@@ -15,4 +17,14 @@ test("an expiration is a whole number of milliseconds that fits 32 bits", () => 
   for (const text of ["", "4294967296", "99999999999999999999999999", "-1", "1.5", "1e3", " 1", "1s", "\u0661"]) {
     assert.equal(readExpirationMs(...header(text)), null, text);
   }
+});
+
+test("a message of a clock that was an hour ahead does not live an hour longer", () => {
+  const message = new Message();
+  [message.header, message.headerAt] = header("0");
+  const nowMs = steadyMs() + 1;
+  message.timestampMs = nowMs + 3_600_000;
+  assert.equal(isExpired(message, nowMs), true);
+  message.timestampMs = nowMs;
+  assert.equal(isExpired(message, nowMs), false);
 });

@@ -1,6 +1,7 @@
 // The times to live of a queue's messages: which has run out, and a timer for the one at the head. Those behind one
 // that lives longer wait for their turn, as with RabbitMQ.
 
+import { arrivalMs, steadyMs } from "../lib/clock.ts";
 import { type Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import { readExpirationMs } from "./expiration.ts";
 import type { Timer, Timers } from "./timers.ts";
@@ -37,23 +38,24 @@ export class Expiry {
    * taking: a message that expires at once still reaches who waits.
    */
   takeNow(): number {
-    const nowMs = this.#arrivedMs === 0 ? Date.now() : this.#arrivedMs;
+    const nowMs = this.#arrivedMs === 0 ? steadyMs() : this.#arrivedMs;
     this.#arrivedMs = 0;
     return nowMs;
   }
 
   isExpired(message: Message, nowMs: number): boolean {
-    return nowMs > this.#endOf(message);
+    return nowMs > this.#endOf(message, nowMs);
   }
 
   /** Sees to it that the head is looked at when its time has run out; null when the queue is empty. */
   watch(head: Message | null): void {
-    const dueMs = head === null ? Infinity : this.#endOf(head) + 1;
+    const nowMs = steadyMs();
+    const dueMs = head === null ? Infinity : this.#endOf(head, nowMs) + 1;
     // One that is due earlier comes back here.
     if (dueMs >= this.#dueMs) return;
     this.close();
     this.#dueMs = dueMs;
-    this.#timer = this.#timers.after(Math.max(0, dueMs - Date.now()), () => {
+    this.#timer = this.#timers.after(Math.max(0, dueMs - nowMs), () => {
       this.#timer = null;
       this.#dueMs = Infinity;
       this.#onDue();
@@ -66,11 +68,11 @@ export class Expiry {
     this.#dueMs = Infinity;
   }
 
-  #endOf(message: Message): number {
+  #endOf(message: Message, nowMs: number): number {
     let ttlMs = this.#queueTtlMs;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) {
       ttlMs = Math.min(ttlMs, readExpirationMs(message.header, message.headerAt) ?? Infinity);
     }
-    return message.timestampMs + ttlMs;
+    return arrivalMs(message.timestampMs, nowMs) + ttlMs;
   }
 }

@@ -1,6 +1,7 @@
 // x-expires: a queue that nobody has used for so long goes. In use it is while it has consumers; a get, a declare and
 // the last consumer's leaving start its clock again.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { Timer, Timers } from "./timers.ts";
 
 export class Lease {
@@ -20,7 +21,7 @@ export class Lease {
   }
 
   renew(): void {
-    this.#endMs = Date.now() + this.#expiresMs;
+    this.#endMs = steadyMs() + this.#expiresMs;
     // One that is under way sees that the end has moved.
     if (this.#timer === null) this.#wait();
   }
@@ -31,11 +32,11 @@ export class Lease {
   }
 
   #wait(): void {
-    this.#timer = this.#timers.after(Math.max(0, this.#endMs - Date.now()), () => {
+    this.#timer = this.#timers.after(Math.max(0, this.#endMs - steadyMs()), () => {
       this.#timer = null;
       // The last consumer renews it.
       if (this.#inUse()) return;
-      if (Date.now() < this.#endMs) this.#wait();
+      if (steadyMs() < this.#endMs) this.#wait();
       else this.#onEnd();
     });
   }

@@ -1,4 +1,4 @@
-// The route of a message as text, for what is rare: returns, basic.get, dead letters.
+// The route of a message as text, for what is rare: dead letters.
 
 import type { Message } from "../store/message.ts";
 

@@ -1,6 +1,7 @@
 // A queue: messages in their store, consumers in turn, and who may use it. Knows no protocol: a consumer is whoever
 // takes deliveries.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { Message as MessageType } from "../store/message.ts";
 import { Message, MESSAGE_EXPIRES } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
@@ -8,8 +9,7 @@ import { StoreFault } from "../store/store_event.ts";
 import type { AnyQueue, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Consumer, Owner } from "./consumer.ts";
-import { ConsumerRota } from "./consumer_rota.ts";
-import type { DeadLetters } from "./dead_letters.ts";
+import { checkConsumers, ConsumerRota } from "./consumer_rota.ts";
 import type { Deduplication } from "./deduplication.ts";
 import { DeliveryCounts } from "./delivery_counts.ts";
 import type { Binding } from "./exchange.ts";
@@ -18,10 +18,9 @@ import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
+import type { QueueServices } from "./queue_services.ts";
 import { QueueSettings } from "./queue_settings.ts";
-import { Refusal } from "./refusal.ts";
 import { QueueCounters } from "./statistics/counters.ts";
-import type { Timers } from "./timers.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
 
@@ -48,17 +47,6 @@ export interface QueueOptions {
   readonly settings: QueueSettings;
   readonly policy: EffectivePolicy | null;
   readonly deduplication: Deduplication | null;
-}
-
-/** What a queue needs of its surroundings. */
-export interface QueueServices {
-  readonly turn: Turn;
-  readonly timers: Timers;
-  readonly deadLetters: DeadLetters;
-  /** It is used, so it may hold files and buffers. Sets `warm`. */
-  warmed(queue: AnyQueue): void;
-  /** Nobody has used the queue for as long as x-expires allows. */
-  expired(queue: Queue): void;
 }
 
 export class Queue implements AnyQueue, MessageGetter, Servable {
@@ -177,23 +165,18 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
       }
       return false;
     }
-    if (this.#deduplication !== null && this.#isDuplicate(this.#deduplication, message)) return true;
+    const headers = this.#deduplication === null ? null : readHeaders(message);
+    const key = this.#deduplication?.keyOf(headers) ?? null;
+    if (key !== null && this.#deduplication!.isKnown(key, message.timestampMs)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
     this.counters.publish++;
+    // Only now: what a full disk refuses is published again.
+    if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
     this.wake();
     return true;
-  }
-
-  #isDuplicate(deduplication: Deduplication, message: MessageType): boolean {
-    const headers = readHeaders(message);
-    const key = deduplication.keyOf(headers);
-    if (key === null) return false;
-    if (deduplication.isKnown(key, message.timestampMs)) return true;
-    deduplication.remember(key, headers, message.timestampMs);
-    return false;
   }
 
   /** Whether a queue that refuses what it has no room for takes one more. */
@@ -201,7 +184,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (!this.#isOver(1, bodyBytes)) return true;
     // What came in this turn has not been offered yet to those who wait.
     this.dropExpired();
-    this.#serveConsumers(Date.now());
+    this.#serveConsumers(steadyMs());
     return !this.#isOver(1, bodyBytes);
   }
 
@@ -278,7 +261,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   }
 
   #isExpired(message: MessageType, nowMs: number): boolean {
-    return this.#expiry === null ? isExpired(message, Date.now()) : this.#expiry.isExpired(message, nowMs);
+    return this.#expiry === null ? isExpired(message, steadyMs()) : this.#expiry.isExpired(message, nowMs);
   }
 
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
@@ -315,7 +298,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
    */
   dropExpired(): boolean {
     if (!this.warm) this.#services.warmed(this);
-    return this.#dropExpired(Date.now(), Infinity) === DONE;
+    return this.#dropExpired(steadyMs(), Infinity) === DONE;
   }
 
   #dropExpired(nowMs: number, most: number): Dropping {
@@ -410,9 +393,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   addConsumer(consumer: Consumer, where: string): Source {
     const { consumers } = this;
     const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
-    if (alone || consumers.some((other) => other.exclusive)) {
-      throw new Refusal("access-refused", `${where} in exclusive use`);
-    }
+    checkConsumers(consumers, alone, where);
     this.#rota.add(consumer);
     this.wake();
     return this;

@@ -1,12 +1,14 @@
 // Makes the queues of a virtual host, of whatever type, and keeps house for them: which hold files, what streams let go.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { AnyQueue, QueueType } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Owner } from "./consumer.ts";
 import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
 import { Deduplication } from "./deduplication.ts";
 import type { Policies } from "./policies/policies.ts";
-import { Queue, type QueueServices } from "./queue.ts";
+import { Queue } from "./queue.ts";
+import type { QueueServices } from "./queue_services.ts";
 import { type PolicyDefinition, QueueSettings } from "./queue_settings.ts";
 import { Stream } from "./stream.ts";
 import { StreamSettings } from "./stream_settings.ts";
@@ -62,13 +64,14 @@ export class QueueFactory {
 
   /** It is deleted. */
   forget(queue: AnyQueue): void {
+    this.#warm.forget(queue);
     if (queue instanceof Stream) this.#streams.delete(queue);
   }
 
   /** See `VirtualHost.cool`. */
   keepHouse(): void {
     if (this.#services.warmQueues === undefined) this.#warm.keepHouse();
-    const nowMs = Date.now();
+    const nowMs = steadyMs();
     for (const stream of this.#streams) stream.retain(nowMs);
   }
 }

@@ -22,13 +22,15 @@ export const DEFAULT_VHOST = "/";
 export interface RealmOptions {
   /** Users who may connect only from this machine. */
   readonly loopbackOnly: readonly string[];
+  /** Who slows down the guessing of passwords; one with the clock of the process without it. */
+  readonly logins?: LoginGuard;
 }
 
 export class Realm {
   readonly users: Users;
   readonly permissions: Permissions;
   readonly sessions: Sessions;
-  readonly logins = new LoginGuard();
+  readonly logins: LoginGuard;
   readonly globalParameters: GlobalParameters;
   readonly #vhosts = new Map<string, VirtualHost>();
   readonly #services: VirtualHostServices;
@@ -36,7 +38,7 @@ export class Realm {
   /** What is played back is not written again. */
   #restoring = false;
 
-  constructor(services: VirtualHostServices, { loopbackOnly }: RealmOptions) {
+  constructor(services: VirtualHostServices, { loopbackOnly, logins }: RealmOptions) {
     const log = services.definitions;
     const definitions: DefinitionsSink = {
       append: (entry) => {
@@ -45,6 +47,7 @@ export class Realm {
     };
     this.#warm = new WarmQueues(services.limits.warmQueuesMax, services.turn);
     this.#services = { ...services, definitions, warmQueues: this.#warm };
+    this.logins = logins ?? new LoginGuard();
     this.users = new Users(definitions, loopbackOnly);
     this.permissions = new Permissions(definitions, (vhost) => this.#permissionsChanged(vhost));
     this.sessions = new Sessions(this.#vhosts, this.permissions);
@@ -117,10 +120,10 @@ export class Realm {
 
   // Definitions
 
-  /** Builds what the log holds; returns the ids under which messages lie. */
-  restore(replay: DefinitionsReplay): Set<number> {
+  /** Builds what the log holds; returns how many bindings lead from or to what is not there. */
+  restore(replay: DefinitionsReplay): number {
     this.#restoring = true;
-    const ids = new Set<number>();
+    let loose = 0;
     for (const entry of replay.users()) this.users.restore(entry);
     for (const entry of replay.globalParameters()) this.globalParameters.restore(entry);
     for (const [name, entry] of replay.vhosts()) {
@@ -131,11 +134,11 @@ export class Realm {
         if (rule.op === "parameter") vhost.parameters.restore(rule);
         else vhost.policies.restore(rule);
       }
-      for (const id of replay.restore(vhost)) ids.add(id);
+      loose += replay.restore(vhost);
       vhost.applyPolicies();
     }
     this.#restoring = false;
-    return ids;
+    return loose;
   }
 
   /** Of a data directory that knows neither users nor virtual hosts. */

@@ -2,11 +2,13 @@
 // beside `Queue` in a virtual host.
 
 import { assert } from "../lib/assert.ts";
+import { steadyMs } from "../lib/clock.ts";
 import type { Message } from "../store/message.ts";
 import type { StreamStore } from "../store/stream_store.ts";
 import type { AnyQueue, ConsumeRequest, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
+import { checkConsumers } from "./consumer_rota.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
@@ -103,9 +105,7 @@ export class Stream implements AnyQueue, Servable {
   addConsumer(consumer: Consumer, where: string, request: ConsumeRequest): Source {
     const reading = readReading(request, consumer.noAck, where);
     const { consumers } = this;
-    if ((consumer.exclusive && consumers.length > 0) || consumers.some((other) => other.exclusive)) {
-      throw new Refusal("access-refused", `${where} in exclusive use`);
-    }
+    checkConsumers(consumers, consumer.exclusive && consumers.length > 0, where);
     const reader = new StreamReader(this, consumer, reading);
     this.#readers.set(consumer, reader);
     consumers.push(consumer);
@@ -117,7 +117,7 @@ export class Stream implements AnyQueue, Servable {
     const reader = this.#readers.get(consumer);
     if (reader === undefined) return false;
     this.#readers.delete(consumer);
-    this.consumers.splice(this.consumers.indexOf(consumer), 1);
+    this.consumers.splice(this.consumers.lastIndexOf(consumer), 1);
     reader.close();
     return this.consumers.length === 0;
   }
@@ -134,7 +134,7 @@ export class Stream implements AnyQueue, Servable {
     this.policy = policy;
     this.settings = new StreamSettings(this.args, this.#text, policy?.definition);
     this.store.retention = this.settings.retention;
-    this.retain(Date.now());
+    this.retain(steadyMs());
   }
 
   /** Nothing ever makes it expire. */

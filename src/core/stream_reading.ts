@@ -1,6 +1,7 @@
 // What a consumer of a stream asks for: where to begin, which messages, and whether the broker remembers how far it
 // came. Texts of refusals are RabbitMQ's.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { StreamStart } from "../store/stream_cursor.ts";
 import type { Field, FieldTable } from "../wire/amqp_table.ts";
 import type { ConsumeRequest, QueueType } from "./any_queue.ts";
@@ -55,7 +56,7 @@ function readStart({ type, value }: Field, text: string): StreamStart {
   if (type === "T") return { kind: "timestamp", timestampMs: Number(value) * 1000 };
   if (INTEGER_TYPES.includes(type)) return { kind: "offset", offset: Number(value) };
   const durationMs = typeof value === "string" ? readDurationMs(value) : null;
-  if (durationMs !== null) return { kind: "timestamp", timestampMs: Date.now() - durationMs };
+  if (durationMs !== null) return { kind: "timestamp", timestampMs: steadyMs() - durationMs };
   const term = typeof value === "string" ? `{longstr,<<"${value}">>}` : "{invalid_offset_arg,undefined}";
   throw new Refusal(
     "precondition-failed",

@@ -1,5 +1,6 @@
 // What is to happen later: one-shot timers whose work belongs to a turn, like everything else that changes queues.
 
+import { steadyMs } from "../lib/clock.ts";
 import type { Turn } from "./turn.ts";
 
 /** setTimeout takes no more; longer waits are made of several. */
@@ -23,7 +24,7 @@ export class Timers {
 
   /** Runs `work` after `delayMs`, 0 or more, and ends the turn behind it. Keeps no process alive. */
   after(delayMs: number, work: () => void): Timer {
-    const handle = new Handle(Date.now() + delayMs, work, this.#done);
+    const handle = new Handle(steadyMs() + delayMs, work, this.#done);
     this.#live.add(handle);
     handle.arm();
     return { cancel: () => this.#cancel(handle) };
@@ -63,9 +64,9 @@ class Handle {
   }
 
   arm(): void {
-    const leftMs = Math.max(0, this.dueMs - Date.now());
+    const leftMs = Math.max(0, this.dueMs - steadyMs());
     this.#timeout = setTimeout(() => {
-      if (this.dueMs > Date.now()) this.arm();
+      if (this.dueMs > steadyMs()) this.arm();
       else this.#done(this);
     }, Math.min(leftMs, DELAY_MS_MAX));
     this.#timeout.unref();

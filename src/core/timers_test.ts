@@ -48,3 +48,20 @@ test("nothing is done after the end", async () => {
   for (let i = 0; i < 5; i++) await later();
   assert.deepEqual(done, []);
 });
+
+test("a wall clock that is set back makes nothing late", async () => {
+  const { done, timers } = setUp();
+  const trueNow = Date.now;
+  timers.after(20, () => done.push("done"));
+  Date.now = () => trueNow() - 3_600_000;
+  const keepAlive = setTimeout(() => {}, 10_000);
+  try {
+    const endMs = performance.now() + 10_000;
+    while (done.length < 2 && performance.now() < endMs) await later();
+  } finally {
+    Date.now = trueNow;
+    clearTimeout(keepAlive);
+    timers.close();
+  }
+  assert.deepEqual(done, ["done", "end of turn"]);
+});

@@ -388,9 +388,12 @@ test("a log played back gives what was durable, and nothing that was deleted or 
     const replay = new DefinitionsReplay();
     for (const entry of entries) replay.replay(JSON.parse(JSON.stringify(entry)));
     const fresh = setUp();
-    const ids = replay.restore(fresh.vhost);
+    const { live, named } = replay.ids;
+    const loose = replay.restore(fresh.vhost);
     assert.deepEqual(names([...fresh.vhost.queues.values()]), ["a", "b"]);
-    assert.deepEqual(ids, new Set([a.id, vhost.queue("b").id]));
+    assert.deepEqual(live, new Set([a.id, vhost.queue("b").id]));
+    assert.deepEqual(named.has(b.id), entries === log, "what was deleted is known as long as the log names it");
+    assert.equal(loose > 0, entries === log);
     assert.deepEqual([...fresh.vhost.exchanges.keys()].filter((name) => !name.startsWith("amq.")), ["", "e"]);
     assert.deepEqual(fresh.vhost.exchange("e").args, args);
     assert.deepEqual(

@@ -32,6 +32,23 @@ test("a queue that was not used between two rounds of housekeeping is cooled in 
   assert.deepEqual(cooled, ["a", "b"]);
 });
 
+test("queues that come and go are not held, and cool nobody else", async () => {
+  const { cooled, warm, queue } = setUp(10);
+  const stays = queue("stays");
+  warm.add(stays);
+  for (let count = 0; count < 100; count++) {
+    const gone = queue(`${count}`);
+    warm.add(gone);
+    gone.gone = true;
+    warm.forget(gone);
+    if (count === 50) warm.keepHouse();
+  }
+  await Promise.resolve();
+  assert.deepEqual([cooled, stays.warm], [[], false]);
+  warm.keepHouse();
+  assert.deepEqual(cooled, ["stays"]);
+});
+
 test("of too many the ones in use for longest are cooled at the end of the turn, half of them stay", async () => {
   const { cooled, warm, queue } = setUp(10);
   const queues = Array.from({ length: 14 }, (_, index) => queue(`${index}`));

@@ -22,6 +22,11 @@ export class BufferPool {
     return new DataView(new ArrayBuffer(2 ** Math.ceil(Math.log2(count))));
   }
 
+  /** As `take`, but not twice as large as it has to be where no size fits. */
+  takeExactly(count: number): DataView<ArrayBuffer> {
+    return SIZES.some((size) => size >= count) ? this.take(count) : new DataView(new ArrayBuffer(count));
+  }
+
   give(view: DataView): void {
     const index = SIZES.indexOf(view.byteLength);
     if (index < 0) return;
@@ -82,22 +87,37 @@ export class OutBuffer {
     this.view = EMPTY_VIEW;
   }
 
+  /**
+   * Makes room for `count` bytes that follow in several pieces: a large message is not copied again and again, and takes
+   * up no more than it has to.
+   */
+  ensure(count: number): void {
+    if (this.end + count <= this.bytes.length) return;
+    const length = this.end - this.start;
+    this.#replace(this.#pool.takeExactly(length + count));
+    this.start = 0;
+    this.end = length;
+  }
+
   #grow(count: number): number {
     const length = this.end - this.start;
     const wanted = length + count;
     if (wanted <= this.bytes.length && this.start >= length) {
       this.bytes.copyWithin(0, this.start, this.end);
     } else {
-      const old = this.bytes;
-      const oldView = this.view;
-      this.view = this.#pool.take(wanted);
-      this.bytes = new Uint8Array(this.view.buffer);
-      this.bytes.set(old.subarray(this.start, this.end));
-      this.#pool.give(oldView);
+      this.#replace(this.#pool.take(wanted));
     }
     this.start = 0;
     this.end = wanted;
     return length;
+  }
+
+  #replace(view: DataView<ArrayBuffer>): void {
+    const [old, oldView] = [this.bytes, this.view];
+    this.view = view;
+    this.bytes = new Uint8Array(view.buffer);
+    this.bytes.set(old.subarray(this.start, this.end));
+    this.#pool.give(oldView);
   }
 }
 

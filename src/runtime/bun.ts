@@ -5,7 +5,7 @@ import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { addressReason, addressText, resolveHost } from "./address.ts";
 import { systemDisk } from "./disk.ts";
 import { ConnectFault, ListenFault } from "./fault.ts";
-import { lockFile } from "./file_lock.ts";
+import { lockFile, lockFoundFile } from "./file_lock.ts";
 import { FilePreparer } from "./file_thread.ts";
 import type { Libc } from "./libc.ts";
 import { openLibc } from "./libc_bun.ts";
@@ -87,6 +87,10 @@ export class BunRuntime implements Runtime {
 
   lock(path: string): FileLock | null {
     return lockFile(path, this.#libc);
+  }
+
+  lockFound(path: string): FileLock | null {
+    return lockFoundFile(path, this.#libc);
   }
 }
 
@@ -316,9 +320,10 @@ class BunConn implements Conn {
     if (written === count) {
       out.clear();
     } else {
-      // -1: the socket is gone or going, and its close callback follows.
-      if (written > 0) out.consume(written);
       this.blocked = true;
+      if (written >= 0) out.consume(written);
+      // The socket is gone, which Bun tells nobody who has paused it: that would be a connection for ever.
+      else this.abort();
     }
   }
 

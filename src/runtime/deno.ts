@@ -5,7 +5,7 @@ import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { addressReason, addressText, resolveHost } from "./address.ts";
 import { systemDisk } from "./disk.ts";
 import { ConnectFault, ListenFault } from "./fault.ts";
-import { lockFile } from "./file_lock.ts";
+import { lockFile, lockFoundFile } from "./file_lock.ts";
 import { FilePreparer } from "./file_thread.ts";
 import type { Libc } from "./libc.ts";
 import { openLibc } from "./libc_deno.ts";
@@ -80,6 +80,10 @@ export class DenoRuntime implements Runtime {
 
   lock(path: string): FileLock | null {
     return lockFile(path, this.#libc);
+  }
+
+  lockFound(path: string): FileLock | null {
+    return lockFoundFile(path, this.#libc);
   }
 }
 

@@ -2,13 +2,15 @@
 // reaches the disk only through this and through segment files, so that a simulation can stand in for both.
 
 import fs from "node:fs";
+import { join } from "node:path";
+import { fileFault } from "./errno.ts";
 
 /** Only the broker's own user may look at messages and definitions. */
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 
 /**
- * Errors are those of node:fs: they carry errno's name as `code`. What is written survives the process at once, a power
+ * Errors are those of node:fs, or FileFaults: they carry errno's name as `code`. What is written survives the process at once, a power
  * cut only after a sync: of the file for its bytes, of the directory for the names in it.
  */
 export interface Disk {
@@ -17,6 +19,8 @@ export interface Disk {
   /** "r" reads, or is for syncing a directory; "r+" changes what is there; "w+" begins a new file or empties an old one. */
   open(path: string, flags: "r" | "r+" | "w+"): number;
   close(fd: number): void;
+  /** Returns how many bytes were read: 0 at the end of the file. */
+  read(fd: number, bytes: Uint8Array, to: number, count: number, at: number): number;
   /** Returns how many bytes were written: on a disk that fills up fewer than `count`, or it throws ENOSPC. */
   write(fd: number, bytes: Uint8Array, from: number, count: number, at: number): number;
   truncate(fd: number, bytes: number): void;
@@ -47,6 +51,8 @@ export interface Disk {
   makePrivate(path: string): void;
   /** Names of what is in it. */
   list(path: string): string[];
+  /** What is in it; a link counts as what it leads to. */
+  entries(path: string): DiskEntry[];
   /** Names of the directories in it. */
   listDirectories(path: string): string[];
   /** With all that is in it; it need not be there. */
@@ -54,6 +60,11 @@ export interface Disk {
   syncDirectory(path: string): void;
   /** Of the filesystem with this path. */
   freeBytes(path: string): number;
+}
+
+export interface DiskEntry {
+  readonly name: string;
+  readonly kind: "file" | "directory" | "other";
 }
 
 export interface Stat {
@@ -65,9 +76,22 @@ export interface Stat {
 export const systemDisk: Disk = {
   open: (path, flags) => fs.openSync(path, flags, FILE_MODE),
   close: (fd) => fs.closeSync(fd),
-  write: (fd, bytes, from, count, at) => fs.writeSync(fd, bytes, from, count, at),
+  read: (fd, bytes, to, count, at) => fs.readSync(fd, bytes, to, count, at),
+  write(fd, bytes, from, count, at) {
+    try {
+      return fs.writeSync(fd, bytes, from, count, at);
+    } catch (error) {
+      throw fileFault("write", pathOf(fd), error);
+    }
+  },
   truncate: (fd, bytes) => fs.ftruncateSync(fd, bytes),
-  sync: (fd) => fs.fsyncSync(fd),
+  sync(fd) {
+    try {
+      fs.fsyncSync(fd);
+    } catch (error) {
+      throw fileFault("sync", pathOf(fd), error);
+    }
+  },
 
   readFile: (path) => unlessAbsent(() => fs.readFileSync(path)),
   writeFile: (path, bytes) => fs.writeFileSync(path, bytes, { mode: FILE_MODE }),
@@ -85,6 +109,12 @@ export const systemDisk: Disk = {
   makeDirectory: (path) => fs.mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }) ?? null,
   makePrivate: (path) => fs.chmodSync(path, DIRECTORY_MODE),
   list: (path) => fs.readdirSync(path),
+  entries(path) {
+    return fs.readdirSync(path, { withFileTypes: true }).map((entry) => ({
+      name: entry.name,
+      kind: kindOf(path, entry),
+    }));
+  },
   listDirectories(path) {
     return fs.readdirSync(path, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
@@ -104,6 +134,23 @@ export const systemDisk: Disk = {
     return bavail * bsize;
   },
 };
+
+/** Not every file system tells with the name what an entry is. */
+function kindOf(path: string, entry: fs.Dirent): DiskEntry["kind"] {
+  if (entry.isFile()) return "file";
+  if (entry.isDirectory()) return "directory";
+  const found = unlessAbsent(() => fs.statSync(join(path, entry.name), { throwIfNoEntry: false }));
+  return found?.isFile() ? "file" : found?.isDirectory() ? "directory" : "other";
+}
+
+/** For an error: node:fs does not say of which file it is. */
+function pathOf(fd: number): string {
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return `descriptor ${fd}`;
+  }
+}
 
 /** What `ask` finds; null when the path does not lead there. */
 function unlessAbsent<T>(ask: () => T): T | null {

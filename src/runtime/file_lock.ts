@@ -17,9 +17,33 @@ export function lockFile(path: string, libc: Libc | null): FileLock | null {
   }
 }
 
+/** The same for a file that is there, without a change to it. */
+export function lockFoundFile(path: string, libc: Libc | null): FileLock | null {
+  try {
+    const fd = fs.openSync(path, "r");
+    if (libc !== null) return lockDescriptor(path, fd, libc);
+    fs.closeSync(fd);
+    return isAlive(Number.parseInt(fs.readFileSync(path, "latin1"), 10)) ? null : { release() {} };
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return { release() {} };
+    throw fileFault("lock", path, error);
+  }
+}
+
 /** The file stays when the lock is released: removing it would let two processes lock two files of one name. */
 function lockByDescriptor(path: string, libc: Libc): FileLock | null {
-  let fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  const fd = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  const lock = lockDescriptor(path, fd, libc);
+  if (lock === null) return null;
+  // For the human who looks at it.
+  fs.ftruncateSync(fd, 0);
+  fs.writeSync(fd, `${process.pid}\n`);
+  return lock;
+}
+
+/** Takes over the descriptor. */
+function lockDescriptor(path: string, descriptor: number, libc: Libc): FileLock | null {
+  let fd = descriptor;
   const errno = libc.lock(fd);
   if (errno !== 0) {
     fs.closeSync(fd);
@@ -27,9 +51,6 @@ function lockByDescriptor(path: string, libc: Libc): FileLock | null {
     if (code === "EAGAIN" || code === "EWOULDBLOCK") return null;
     throw new FileFault("lock", path, code);
   }
-  // For the human who looks at it.
-  fs.ftruncateSync(fd, 0);
-  fs.writeSync(fd, `${process.pid}\n`);
   return {
     release() {
       if (fd >= 0) fs.closeSync(fd);

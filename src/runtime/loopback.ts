@@ -109,6 +109,10 @@ export class LoopbackRuntime implements Runtime {
     };
   }
 
+  lockFound(path: string): FileLock | null {
+    return this.lock(path);
+  }
+
   lock(path: string): FileLock | null {
     if (this.#locks.has(path)) return null;
     this.#locks.add(path);

@@ -20,6 +20,8 @@ export interface Runtime {
   startSyncer(): Syncer;
   /** Takes an exclusive lock on a file, which is created if need be; null when another process has it. Dies with us. */
   lock(path: string): FileLock | null;
+  /** The same without changing the file; where there is none nobody has it, and it is not made. */
+  lockFound(path: string): FileLock | null;
 }
 
 export interface FileLock {

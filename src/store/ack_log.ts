@@ -3,8 +3,9 @@
 
 import type { Disk } from "../runtime/disk.ts";
 import { xxh32Words } from "./checksum.ts";
+import { FoundFile } from "./found_file.ts";
 import { RangeList } from "./range_list.ts";
-import type { Segment } from "./segment.ts";
+import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import { StoreFault } from "./store_event.ts";
 
 const MAGIC = 0x4b41564c; // "LVAK"
@@ -18,6 +19,8 @@ const NO_RETURNS: readonly number[] = [];
 const KIND_SETTLED = 1;
 const KIND_DELIVERED = 2;
 const KIND_RETURNED = 3;
+/** Entries are read in pieces of so many. */
+const ENTRIES_READ = 4096;
 /** What an entry's value can hold. */
 const RETURNS_MAX = 0xff_ffff;
 
@@ -30,6 +33,9 @@ export class AckScratch {
     return this.words;
   }
 }
+
+/** What of a segment is to be written. */
+type Settled = Pick<Segment, "pending" | "returns">;
 
 export class AckLog {
   readonly path: string;
@@ -66,7 +72,7 @@ export class AckLog {
    * 0: one write.
    * Returns errno's name when it fails; the file is then as it was, and the same call may be tried again.
    */
-  append(segment: Segment, deliveredTo: number, scratch: AckScratch): string | null {
+  append(segment: Settled, deliveredTo: number, scratch: AckScratch): string | null {
     const { pending } = segment;
     const returns = segment.returns ?? NO_RETURNS;
     pending.normalise();
@@ -136,6 +142,8 @@ export class AckLog {
     } catch (error) {
       const code = (error as { code?: unknown }).code;
       if (code === "ENOSPC" || code === "EDQUOT" || code === "EMFILE" || code === "ENFILE") return code;
+      // Somebody's folder has its name: acknowledgements stay in memory.
+      if (code === "EISDIR") return code;
       throw error;
     }
   }
@@ -150,56 +158,114 @@ export interface AckLogReading {
   readonly returns: ReadonlyMap<number, number> | null;
   /** To go on with. */
   readonly log: AckLog;
+  readonly intactEntries: number;
   /** Entries that are not intact, a header counted as one. */
   readonly damagedEntries: number;
 }
 
-/** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing in it is intact. */
-export function readAckLog(
-  disk: Disk,
-  path: string,
-  queueId: number,
-  segment: number,
-  nonce: number,
-): AckLogReading | null {
-  const content = disk.readFile(path);
-  if (content === null) return null;
-  const wholeBytes = Math.max(0, content.length - ACK_LOG_HEADER_BYTES);
-  // The last entry may be a part of one: it is read as a damaged one and written over.
-  const entries = Math.floor(wholeBytes / ACK_ENTRY_BYTES);
-  const words = new Int32Array(HEADER_WORDS + entries * ENTRY_WORDS);
-  new Uint8Array(words.buffer).set(content.subarray(0, Math.min(content.length, words.byteLength)));
-  const headed = words[0] === MAGIC && words[5] === xxh32Words(words, 0, 5, 0);
-  if (headed) {
-    const version = words[1]! & 0xffff;
-    if (version !== ACK_LOG_VERSION) {
-      throw new StoreFault(
-        path,
-        `version ${ACK_LOG_VERSION} of acknowledgement logs was expected, ${version} was found`,
-      );
-    }
-    if (words[2] !== (queueId | 0) || words[3] !== segment || words[4] !== nonce) return null;
+/** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing was ever in it. */
+export function readAckLog(disk: Disk, path: string, queueId: number, segment: Segment): AckLogReading | null {
+  const file = FoundFile.open(disk, path);
+  try {
+    const headed = readHeader(file);
+    const { number, nonce } = segment;
+    const isOurs = headed === null || (headed[2] === (queueId | 0) && headed[3] === number && headed[4] === nonce);
+    return isOurs && file.capacity > 0 ? readEntries(disk, file, queueId, segment, headed !== null) : null;
+  } finally {
+    file.close();
   }
+}
+
+/** The nonce of the segment's life that a log belongs to; null when its header is damaged. */
+export function nonceOfAckLog(disk: Disk, path: string): number | null {
+  const file = FoundFile.open(disk, path);
+  try {
+    return readHeader(file)?.[4] ?? null;
+  } finally {
+    file.close();
+  }
+}
+
+/** The header's words; null when it is damaged. */
+function readHeader(file: FoundFile): Int32Array | null {
+  const words = new Int32Array(HEADER_WORDS);
+  file.read(0, new Uint8Array(words.buffer), 0, Math.min(ACK_LOG_HEADER_BYTES, file.capacity));
+  if (words[0] !== MAGIC || words[5] !== xxh32Words(words, 0, 5, 0)) return null;
+  const version = words[1]! & 0xffff;
+  if (version === ACK_LOG_VERSION) return words;
+  const detail = `version ${ACK_LOG_VERSION} of acknowledgement logs was expected, ${version} was found`;
+  throw new StoreFault(file.path, detail);
+}
+
+function readEntries(
+  disk: Disk,
+  file: FoundFile,
+  queueId: number,
+  segment: Segment,
+  headed: boolean,
+): AckLogReading {
+  const { number, nonce } = segment;
+  // The last entry may be a part of one: it is written over.
+  const entries = Math.max(0, Math.floor((file.capacity - ACK_LOG_HEADER_BYTES) / ACK_ENTRY_BYTES));
+  const words = new Int32Array(Math.min(entries, ENTRIES_READ) * ENTRY_WORDS);
+  const bytes = new Uint8Array(words.buffer);
   const settled = new RangeList();
   let deliveredTo = 0;
   let returns: Map<number, number> | null = null;
   let intact = 0;
   for (let i = 0; i < entries; i++) {
-    const at = HEADER_WORDS + i * ENTRY_WORDS;
-    if (words[at] !== xxh32Words(words, at + 1, 3, (nonce + i) | 0)) continue;
-    intact++;
+    const at = i % ENTRIES_READ * ENTRY_WORDS;
+    if (at === 0) {
+      const count = Math.min(entries - i, ENTRIES_READ) * ACK_ENTRY_BYTES;
+      file.read(ACK_LOG_HEADER_BYTES + i * ACK_ENTRY_BYTES, bytes, 0, count);
+    }
     const kind = words[at + 1]! & 0xff;
-    if (kind === KIND_SETTLED) settled.add(words[at + 2]!, words[at + 3]!);
-    else if (kind === KIND_DELIVERED) deliveredTo = Math.max(deliveredTo, words[at + 3]! * 8);
-    else if (kind === KIND_RETURNED) (returns ??= new Map()).set(words[at + 2]!, words[at + 1]! >>> 8);
+    const from = words[at + 2]!;
+    const to = words[at + 3]!;
+    if (words[at] !== xxh32Words(words, at + 1, 3, (nonce + i) | 0)) continue;
+    if (kind <= KIND_RETURNED && !isWithin(kind, from, to, segment.capacity)) continue;
+    intact++;
+    if (kind === KIND_SETTLED) settled.add(from, to);
+    else if (kind === KIND_DELIVERED) deliveredTo = Math.max(deliveredTo, to * 8);
+    else if (kind === KIND_RETURNED) (returns ??= new Map()).set(from, words[at + 1]! >>> 8);
   }
-  if (!headed && intact === 0) return null;
   settled.normalise();
+  const damaged = entries - intact + (headed ? 0 : 1);
+  // Whatever it was that damaged entries spoke of was delivered once.
+  if (damaged > 0) deliveredTo = segment.capacity;
   return {
     settled,
     deliveredTo,
     returns,
-    log: new AckLog(disk, path, queueId, segment, nonce, entries, headed),
-    damagedEntries: entries - intact + (headed ? 0 : 1),
+    log: new AckLog(disk, file.path, queueId, number, nonce, headed || intact > 0 ? entries : 0, headed),
+    intactEntries: intact,
+    damagedEntries: damaged,
   };
+}
+
+/** Whether an entry speaks of what a segment of this size can hold. */
+function isWithin(kind: number, from: number, to: number, capacity: number): boolean {
+  const least = kind === KIND_DELIVERED ? 0 : SEGMENT_HEADER_BYTES / 8;
+  return kind > 0 && from >= least && from < to && to <= capacity / 8;
+}
+
+/** Writes a log anew with what is intact in it; the one to go on with, null when that cannot be done now. */
+export function rewriteAckLog(disk: Disk, reading: AckLogReading, queueId: number, segment: Segment): AckLog | null {
+  const { path } = reading.log;
+  const beside = `${path}.new`;
+  const log = new AckLog(disk, beside, queueId, segment.number, segment.nonce);
+  const { returns, settled: pending, deliveredTo } = reading;
+  try {
+    const written = log.append({ pending, returns: [...returns ?? []].flat() }, deliveredTo, new AckScratch()) === null;
+    if (written) disk.sync(log.fd);
+    const fd = log.detach();
+    if (fd >= 0) disk.close(fd);
+    if (!written) throw new Error("the disk is full");
+    disk.rename(beside, path);
+    const entries = pending.count + (returns?.size ?? 0) + (deliveredTo > 0 ? 1 : 0);
+    return new AckLog(disk, path, queueId, segment.number, segment.nonce, entries, true);
+  } catch {
+    disk.remove(beside);
+    return null;
+  }
 }

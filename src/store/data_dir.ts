@@ -8,6 +8,9 @@ import type { FileLock, Runtime } from "../runtime/runtime.ts";
 /** A queue's id as the name of its folder; ids are u32 in the files. */
 const QUEUE_DIRECTORY = /^[0-9]{10}$/;
 const QUEUE_ID_MAX = 0xffffffff;
+const SPARE_FILE = /^[0-9]{10}$/;
+const OUR_NAMES =
+  /^(lock|run|reserve|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
 
 /** The data directory cannot be used: one line that says which and why. */
 export class DataDirFault extends Error {
@@ -19,9 +22,12 @@ export class DataDir {
   readonly path: string;
   /** `definitions.log`. */
   readonly definitionsPath: string;
+  /** `run`: see last_stop.ts. */
+  readonly runPath: string;
   /** The folder of the spare segments. */
   readonly sparePath: string;
   readonly #queuesPath: string;
+  readonly #orphansPath: string;
   readonly #disk: Disk;
   #lock: FileLock | null;
 
@@ -41,22 +47,47 @@ export class DataDir {
     }
     if (lock === null) throw new DataDirFault(`data directory ${path} is in use by another process`);
     try {
-      return new DataDir(path, lock, runtime.disk);
+      const dataDir = new DataDir(path, lock, runtime.disk);
+      makeDirectory(runtime.disk, dataDir.#queuesPath);
+      makeDirectory(runtime.disk, dataDir.sparePath);
+      // The queues' folders that a killed process made, too.
+      syncDirectory(runtime.disk, dataDir.#queuesPath);
+      return dataDir;
     } catch (error) {
       lock.release();
       throw new DataDirFault(`data directory ${path} ${reason(error)}`, { cause: error });
     }
   }
 
+  /** As it is, with nothing made in it: for looking at it. Locked where it was ever locked. Throws a DataDirFault. */
+  static look(directory: string, runtime: Pick<Runtime, "lockFound" | "disk">): DataDir {
+    const path = resolve(directory);
+    let lock: FileLock | null;
+    try {
+      const found = runtime.disk.stat(path);
+      if (found === null) throw new Error("it is not there");
+      if (!found.isDirectory) throw new Error(`${path} is a file`);
+      lock = runtime.lockFound(join(path, "lock"));
+    } catch (error) {
+      throw new DataDirFault(`data directory ${path} ${reason(error)}`, { cause: error });
+    }
+    if (lock === null) throw new DataDirFault(`data directory ${path} is in use by another process`);
+    const dataDir = new DataDir(path, lock, runtime.disk);
+    if (runtime.disk.stat(dataDir.#queuesPath) !== null) return dataDir;
+    if (runtime.disk.stat(dataDir.definitionsPath) !== null) return dataDir;
+    dataDir.close();
+    throw new DataDirFault(`${path} is no data directory: neither queues/ nor definitions.log is in it`);
+  }
+
   private constructor(path: string, lock: FileLock, disk: Disk) {
     this.path = path;
     this.definitionsPath = join(path, "definitions.log");
+    this.runPath = join(path, "run");
     this.sparePath = join(path, "spare");
     this.#queuesPath = join(path, "queues");
+    this.#orphansPath = join(path, "orphans");
     this.#lock = lock;
     this.#disk = disk;
-    makeDirectory(disk, this.#queuesPath);
-    makeDirectory(disk, this.sparePath);
   }
 
   /** The folder of a queue; it is made by its store, with the first message. */
@@ -66,13 +97,34 @@ export class DataDir {
 
   /** Ids of the queues that have a folder, ascending. What is no queue's folder is passed over. */
   queueIds(): number[] {
-    const ids: number[] = [];
-    for (const name of this.#disk.listDirectories(this.#queuesPath)) {
-      if (!QUEUE_DIRECTORY.test(name)) continue;
-      const id = Number(name);
-      if (id <= QUEUE_ID_MAX) ids.push(id);
-    }
-    return ids.sort((a, b) => a - b);
+    return this.#idsIn(this.#queuesPath);
+  }
+
+  /** Ids of those that are kept in orphans/, ascending. */
+  orphanIds(): number[] {
+    return this.#idsIn(this.#orphansPath);
+  }
+
+  /** Paths of what we did not put there: in the directory itself, in queues/ and in spare/. */
+  foreignPaths(): string[] {
+    return [
+      ...this.#foreignIn(this.path, OUR_NAMES),
+      ...this.#foreignIn(this.#queuesPath, QUEUE_DIRECTORY),
+      ...this.#foreignIn(this.sparePath, SPARE_FILE),
+    ];
+  }
+
+  /** Moves a queue's folder to orphans/; false when that cannot be done now. */
+  setAside(queueId: number): boolean {
+    const to = this.#orphanPath(queueId);
+    let free = to;
+    for (let number = 2; this.#disk.stat(free) !== null; number++) free = `${to}-${number}`;
+    return this.#move(this.queuePath(queueId), free);
+  }
+
+  /** Moves it back; false when that cannot be done now. */
+  bringBack(queueId: number): boolean {
+    return this.#move(this.#orphanPath(queueId), this.queuePath(queueId));
   }
 
   /**
@@ -83,6 +135,38 @@ export class DataDir {
     this.#disk.removeTree(this.queuePath(queueId));
   }
 
+  #orphanPath(queueId: number): string {
+    return join(this.#orphansPath, String(queueId).padStart(10, "0"));
+  }
+
+  #move(from: string, to: string): boolean {
+    try {
+      makeDirectory(this.#disk, this.#orphansPath);
+      this.#disk.rename(from, to);
+      this.#disk.syncDirectory(dirname(to));
+      this.#disk.syncDirectory(dirname(from));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #idsIn(path: string): number[] {
+    if (!this.#disk.stat(path)?.isDirectory) return [];
+    const ids: number[] = [];
+    for (const name of this.#disk.listDirectories(path)) {
+      if (!QUEUE_DIRECTORY.test(name)) continue;
+      const id = Number(name);
+      if (id <= QUEUE_ID_MAX) ids.push(id);
+    }
+    return ids.sort((a, b) => a - b);
+  }
+
+  #foreignIn(path: string, ours: RegExp): string[] {
+    if (!this.#disk.stat(path)?.isDirectory) return [];
+    return this.#disk.list(path).filter((name) => !ours.test(name)).map((name) => join(path, name));
+  }
+
   /** Lets go of the lock. Idempotent. */
   close(): void {
     this.#lock?.release();
@@ -90,19 +174,23 @@ export class DataDir {
   }
 }
 
-/** Makes a directory and those above it if they are not there, durably. */
+/**
+ * Makes a directory and those above it if they are not there, durably. One that is there may have been made by a process
+ * that was killed before it could see to that.
+ */
 function makeDirectory(disk: Disk, path: string): void {
   // Where a file is in the way further up, it will be found there.
   const found = disk.stat(path);
-  if (found?.isDirectory) return;
-  if (found !== null) throw new Error(`${path} is a file`);
-  makeDirectory(disk, dirname(path));
-  disk.makeDirectory(path);
-  disk.makePrivate(path);
+  if (found !== null && !found.isDirectory) throw new Error(`${path} is a file`);
+  if (found === null) {
+    makeDirectory(disk, dirname(path));
+    disk.makeDirectory(path);
+    disk.makePrivate(path);
+  }
   syncDirectory(disk, dirname(path));
 }
 
-/** So that a power cut does not take the new folder. A directory that we may not read we cannot sync. */
+/** So that a power cut does not take what was made in it. A directory that we may not read we cannot sync. */
 function syncDirectory(disk: Disk, path: string): void {
   let fd: number;
   try {
@@ -112,6 +200,9 @@ function syncDirectory(disk: Disk, path: string): void {
   }
   try {
     disk.sync(fd);
+  } catch (error) {
+    // One that nothing was made in: the root of a container, say.
+    if (errorCode(error) !== "EROFS" && errorCode(error) !== "EINVAL") throw error;
   } finally {
     disk.close(fd);
   }

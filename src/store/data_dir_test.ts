@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { systemDisk } from "../runtime/disk.ts";
+import { type Disk, systemDisk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import type { FileLock } from "../runtime/runtime.ts";
 import { DataDir, DataDirFault } from "./data_dir.ts";
 
 /** Locks within this process. */
 class Locks {
-  readonly disk = systemDisk;
+  readonly disk: Disk = systemDisk;
   readonly taken = new Set<string>();
 
   lock(path: string): FileLock | null {
@@ -51,6 +51,27 @@ describe("data directory", () => {
     assert.equal(modeOf(dataDir.path), 0o750);
     assert.equal(dataDir.definitionsPath, join(root, "data", "definitions.log"));
     assert.equal(dataDir.sparePath, join(root, "data", "spare"));
+  });
+
+  it("is on disk with its folders at every start, since a killed process may have left them to the page cache", () => {
+    const data = join(root, "data");
+    DataDir.open(data, new Locks()).close();
+    const opened = new Map<number, string>();
+    const synced = new Set<string>();
+    const disk: Disk = {
+      ...systemDisk,
+      open(path, flags) {
+        const fd = systemDisk.open(path, flags);
+        opened.set(fd, path);
+        return fd;
+      },
+      sync(fd) {
+        synced.add(opened.get(fd)!);
+        systemDisk.sync(fd);
+      },
+    };
+    DataDir.open(data, Object.assign(new Locks(), { disk })).close();
+    assert.deepEqual([...synced].sort(), [root, data, join(data, "queues")]);
   });
 
   it("is refused while another has its lock, and free again after close", () => {

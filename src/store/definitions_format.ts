@@ -13,6 +13,8 @@ const ENTRY_BYTES_MAX = 8 * 1024 * 1024;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+const decoder = new TextDecoder();
+
 /** One change of the topology; what stands in it is its writer's business. */
 export type DefinitionsEntry = Record<string, unknown>;
 
@@ -23,20 +25,21 @@ export function isTornHeader(bytes: Uint8Array): boolean {
   return bytes.every((byte, index) => byte === header[index]);
 }
 
-/** Throws a StoreFault unless the file is a definitions log of our version. */
-export function checkHeader(path: string, bytes: Uint8Array): void {
+/**
+ * Whether the header is ours; false when it is damaged. Throws a StoreFault when it is that of a later version, which is
+ * told from a damaged one by the checksum that it ends with.
+ */
+export function isHeaderIntact(path: string, bytes: Uint8Array): boolean {
+  if (bytes.length < HEADER_BYTES) return false;
   const view = viewOf(bytes);
-  if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== MAGIC) {
-    throw new StoreFault(path, 'not a definitions log: expected it to begin with "LVDF"');
-  }
+  if (view.getUint32(0, true) !== MAGIC) return false;
   const version = view.getUint16(4, true);
-  if (version !== VERSION) {
-    throw new StoreFault(path, `unknown version of a definitions log: expected ${VERSION}, found ${version}`);
-  }
   const headerLength = view.getUint16(6, true);
-  if (headerLength !== HEADER_BYTES) {
-    throw new StoreFault(path, `damaged header: expected ${HEADER_BYTES} bytes of it, found ${headerLength}`);
-  }
+  if (version === VERSION && headerLength === HEADER_BYTES) return true;
+  const checksumAt = headerLength - 4;
+  if (checksumAt < HEADER_BYTES || headerLength > bytes.length) return false;
+  if (view.getInt32(checksumAt, true) !== xxh32(bytes, 0, checksumAt, 0)) return false;
+  throw new StoreFault(path, `unknown version of a definitions log: expected ${VERSION}, found ${version}`);
 }
 
 export function headerBytes(): Uint8Array {
@@ -81,7 +84,7 @@ export class EntryBuffer {
 
 export interface Scan {
   /** Intact entries with their lengths and checksums, in order. */
-  readonly entries: Run[];
+  readonly entries: EntryRun[];
   /** Damaged bytes with an intact entry behind them. */
   readonly gaps: Run[];
   /** One past the last intact entry. */
@@ -94,21 +97,26 @@ export interface Run {
   readonly to: number;
 }
 
+export interface EntryRun extends Run {
+  readonly entry: DefinitionsEntry;
+}
+
 export function scanEntries(bytes: Uint8Array): Scan {
   const view = viewOf(bytes);
-  const entries: Run[] = [];
+  const entries: EntryRun[] = [];
   const gaps: Run[] = [];
-  let end = HEADER_BYTES;
+  let end = Math.min(HEADER_BYTES, bytes.length);
   // JSON holds no zero byte and the length of an entry ends in one: nothing inside an entry passes for an entry, so
   // behind damage the next one is found by trying every byte.
   for (let at = HEADER_BYTES; at + ENTRY_HEADER_BYTES < bytes.length;) {
     const to = entryEnd(bytes, view, at);
-    if (to === -1) {
+    const entry = to === -1 ? null : decodeEntry(bytes.subarray(at + ENTRY_HEADER_BYTES, to));
+    if (entry === null) {
       at += 1;
       continue;
     }
     if (at > end) gaps.push({ from: end, to: at });
-    entries.push({ from: at, to });
+    entries.push({ from: at, to, entry });
     at = to;
     end = to;
   }
@@ -125,9 +133,13 @@ function entryEnd(bytes: Uint8Array, view: DataView, at: number): number {
   return checksumOf(bytes.subarray(from, to)) === view.getUint32(at + 4, true) ? to : -1;
 }
 
-/** The entry at an intact run. */
-export function decodeEntry(bytes: Uint8Array, run: Run): DefinitionsEntry {
-  return JSON.parse(new TextDecoder().decode(bytes.subarray(run.from + ENTRY_HEADER_BYTES, run.to)));
+/** Null when it is no object: somebody else wrote it. */
+function decodeEntry(json: Uint8Array): DefinitionsEntry | null {
+  try {
+    return JSON.parse(decoder.decode(json));
+  } catch {
+    return null;
+  }
 }
 
 function checksumOf(json: Uint8Array): number {

@@ -7,34 +7,20 @@ import { assert } from "../lib/assert.ts";
 import type { Disk } from "../runtime/disk.ts";
 import { FileFault } from "../runtime/fault.ts";
 import {
-  checkHeader,
-  decodeEntry,
   type DefinitionsEntry,
   EntryBuffer,
   HEADER_BYTES,
   headerBytes,
+  isHeaderIntact,
   isTornHeader,
   type Scan,
   scanEntries,
 } from "./definitions_format.ts";
+import { readFound } from "./found_file.ts";
 import type { CommitSink } from "./queue_store_host.ts";
+import type { StoreEvent } from "./store_event.ts";
 
 export type { DefinitionsEntry } from "./definitions_format.ts";
-
-/** What opening found wrong; of the same form as a StoreEvent. */
-export interface DefinitionsEvent {
-  /**
-   * torn-tail: the end was not whole, as after a crash in the middle of a write, and was cut.
-   * damaged-definitions: bytes with intact entries behind them were damaged and are dropped: some of the topology is
-   * lost. `detail` says as what the whole old file is kept.
-   */
-  readonly kind: "torn-tail" | "damaged-definitions";
-  readonly path: string;
-  /** Bytes from the start of the file. */
-  readonly offset: number;
-  readonly bytes: number;
-  readonly detail: string;
-}
 
 /** What a log needs of GroupCommit. */
 export type DefinitionsCommit = Pick<CommitSink, "touch" | "dirty" | "release">;
@@ -64,35 +50,27 @@ export class DefinitionsLog implements Definitions {
   #closed = false;
 
   /**
-   * Opens or creates the log and gives every intact entry, in order, to `replay`. An unknown magic or version is a
-   * StoreFault; damage is dropped from the file and reported.
+   * Opens or creates the log and gives every intact entry, in order, to `replay`. An unknown version is a StoreFault;
+   * damage is dropped from the file, which is kept aside, and reported.
    */
   static open(
     disk: Disk,
     path: string,
     commit: DefinitionsCommit,
     replay: (entry: DefinitionsEntry) => void,
-    report: (event: DefinitionsEvent) => void,
+    report: (event: StoreEvent) => void,
   ): DefinitionsLog {
     disk.remove(newPath(path));
-    const bytes = disk.readFile(path);
-    if (bytes === null || isTornHeader(bytes)) {
-      if (bytes !== null) report(tornTail(path, 0, bytes.length));
-      const created = putInPlace(disk, path, writeBeside(disk, path, new EntryBuffer()));
-      disk.syncDirectory(dirname(path));
-      return new DefinitionsLog(disk, path, commit, created, 0);
-    }
-    checkHeader(path, bytes);
-    const scan = scanEntries(bytes);
-    const repair = scan.gaps.length === 0 ? cutTail : dropGaps;
-    const file = repair(disk, path, bytes, scan, report);
+    const found = examineDefinitions(disk, path);
+    const file = found.isDamaged ? dropDamage(disk, path, found) : cutTail(disk, path, found);
+    for (const event of found.events) report(event);
     try {
-      for (const run of scan.entries) replay(decodeEntry(bytes, run));
+      for (const { entry } of found.scan.entries) replay(entry);
     } catch (error) {
       disk.close(file.fd);
       throw error;
     }
-    return new DefinitionsLog(disk, path, commit, file, scan.entries.length);
+    return new DefinitionsLog(disk, path, commit, file, found.scan.entries.length);
   }
 
   private constructor(disk: Disk, path: string, commit: DefinitionsCommit, file: OpenFile, entryCount: number) {
@@ -156,53 +134,102 @@ interface OpenFile {
   end: number;
 }
 
-type Report = (event: DefinitionsEvent) => void;
+/** A definitions log as it was found. */
+export interface FoundDefinitions {
+  /** There is no file. */
+  readonly isMissing: boolean;
+  /** More than a torn tail: the file has to be written anew. */
+  readonly isDamaged: boolean;
+  readonly bytes: Uint8Array;
+  readonly scan: Scan;
+  readonly events: readonly StoreEvent[];
+}
 
-/** Opens a file without gaps and cuts off what stands behind its last whole entry. */
-function cutTail(disk: Disk, path: string, bytes: Uint8Array, scan: Scan, report: Report): OpenFile {
-  const fd = disk.open(path, "r+");
-  if (scan.end < bytes.length) {
-    disk.truncate(fd, scan.end);
-    disk.sync(fd);
-    report(tornTail(path, scan.end, bytes.length - scan.end));
+/** Looks at a log and changes nothing. Throws a StoreFault for an unknown version. */
+export function examineDefinitions(disk: Disk, path: string): FoundDefinitions {
+  const found = readFound(disk, path);
+  const bytes = found ?? new Uint8Array(0);
+  const isTorn = isTornHeader(bytes);
+  const isHeaded = isTorn || isHeaderIntact(path, bytes);
+  const scan = scanEntries(bytes);
+  const events: StoreEvent[] = [];
+  const damage = (from: number, to: number, what: string) => {
+    const detail = `${what}; the whole file is kept beside it`;
+    events.push({ kind: "damaged-definitions", path, offset: from, bytes: to - from, detail });
+  };
+  if (!isHeaded) damage(0, Math.min(HEADER_BYTES, bytes.length), "the header is damaged");
+  for (const { from, to } of scan.gaps) damage(from, to, "changes of the topology that stood here are lost");
+  const tail = isTorn ? 0 : scan.end;
+  if (tail < bytes.length) {
+    events.push({ kind: "torn-tail", path, offset: tail, bytes: bytes.length - tail, detail: "cut" });
   }
-  return { fd, end: scan.end };
+  return {
+    isMissing: found === null,
+    isDamaged: !isHeaded || scan.gaps.length > 0,
+    bytes,
+    scan,
+    events,
+  };
+}
+
+/** Opens a file without damage in it, and cuts off what stands behind its last whole entry; makes one where none is. */
+function cutTail(disk: Disk, path: string, { bytes, scan: { end } }: FoundDefinitions): OpenFile {
+  if (bytes.length < HEADER_BYTES) {
+    const created = putInPlace(disk, path, writeBeside(disk, path, new EntryBuffer()));
+    disk.syncDirectory(dirname(path));
+    return created;
+  }
+  const fd = disk.open(path, "r+");
+  if (end < bytes.length) disk.truncate(fd, end);
+  // A process that was killed may have left it to the page cache alone: what is there is answered for from now on.
+  disk.sync(fd);
+  disk.syncDirectory(dirname(path));
+  return { fd, end };
 }
 
 /** Keeps the damaged file aside and goes on with a file of what is intact in it. */
-function dropGaps(disk: Disk, path: string, bytes: Uint8Array, scan: Scan, report: Report): OpenFile {
-  const keptAs = keepAside(disk, path);
+function dropDamage(disk: Disk, path: string, { bytes, scan }: FoundDefinitions): OpenFile {
+  keepAside(disk, path);
   const intact = new EntryBuffer();
   intact.bytes = new Uint8Array(bytes.length);
   for (const run of scan.entries) {
     intact.bytes.set(bytes.subarray(run.from, run.to), intact.length);
     intact.length += run.to - run.from;
   }
-  const file = putInPlace(disk, path, writeBeside(disk, path, intact));
-  disk.syncDirectory(dirname(path));
-  for (const gap of scan.gaps) {
-    const detail = `kept as ${keptAs}`;
-    report({ kind: "damaged-definitions", path, offset: gap.from, bytes: gap.to - gap.from, detail });
+  try {
+    const file = putInPlace(disk, path, writeBeside(disk, path, intact));
+    disk.syncDirectory(dirname(path));
+    return file;
+  } catch (error) {
+    if (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT") throw error;
+    return mendInPlace(disk, path, scan);
   }
-  if (scan.end < bytes.length) report(tornTail(path, scan.end, bytes.length - scan.end));
+}
+
+/** There is no room for a second file: the header is written over, and what is damaged is passed over once more. */
+function mendInPlace(disk: Disk, path: string, { end }: Scan): OpenFile {
+  const fd = disk.open(path, "r+");
+  writeAll(disk, path, fd, headerBytes(), HEADER_BYTES, 0);
+  const file = { fd, end: Math.max(end, HEADER_BYTES) };
+  disk.truncate(fd, file.end);
+  disk.sync(fd);
   return file;
 }
 
-function tornTail(path: string, offset: number, bytes: number): DefinitionsEvent {
-  return { kind: "torn-tail", path, offset, bytes, detail: "cut" };
-}
-
 /** A second name for the file, which costs no space on a disk that may be full; a copy where links do not exist. */
-function keepAside(disk: Disk, path: string): string {
+function keepAside(disk: Disk, path: string): void {
   for (let stampMs = Date.now();; stampMs++) {
     const keptAs = `${path}.damaged-${stampMs}`;
     try {
-      disk.link(path, keptAs);
-      return keptAs;
+      return disk.link(path, keptAs);
     } catch (error) {
       if (errorCode(error) === "EEXIST") continue;
-      disk.copyFile(path, keptAs);
-      return keptAs;
+    }
+    try {
+      return disk.copyFile(path, keptAs);
+    } catch {
+      // Not even room for a copy: what is intact matters more.
+      return disk.remove(keptAs);
     }
   }
 }

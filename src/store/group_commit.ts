@@ -8,6 +8,7 @@
 // One sync runs at a time; what comes meanwhile forms the next batch, which begins when the sync is done. While syncing is
 // switched off nobody waits: what is written is told at the end of the turn, and synced lazily all the same.
 
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { Syncer } from "../runtime/runtime.ts";
 import type { CommitSink } from "./queue_store_host.ts";
 
@@ -32,6 +33,8 @@ export interface CommitWaiter {
 }
 
 export interface GroupCommitOptions {
+  /** A flush found the disk full. True when room was made: then it is tried again at once. Default: never. */
+  readonly makeRoom?: () => boolean;
   /** null: there is no disk; waiters are told at the end of the turn. */
   readonly syncer: Syncer | null;
   /** Waiters wait for a sync; can be switched later. Default true. */
@@ -59,10 +62,14 @@ export class GroupCommit implements CommitSink {
   readonly #syncer: Syncer | null;
   readonly #onFault: (fault: Error) => void;
   readonly #lazySyncMs: number;
+  readonly #makeRoom: () => boolean;
   #syncing: boolean;
   readonly #touched: Flushable[] = [];
   readonly #dirty = new Set<number>();
   readonly #lazy = new Set<number>();
+  /** Those whose flush found the disk full. While there are any nobody is told `durable`: some of it is not written. */
+  #stuck: Flushable[] = [];
+  #stuckFault: Error | null = null;
   #inFlight = NO_FDS;
   #waiting = new Set<CommitWaiter>();
   #sealed = new Set<CommitWaiter>();
@@ -83,6 +90,7 @@ export class GroupCommit implements CommitSink {
     this.#syncer = options.syncer;
     this.#onFault = options.onFault;
     this.#lazySyncMs = options.lazySyncMs ?? LAZY_SYNC_MS;
+    this.#makeRoom = options.makeRoom ?? (() => false);
     this.#syncing = options.syncer !== null && (options.syncing ?? true);
     this.#syncDone = (fault) => this.#finish(fault);
     this.#timeUp = () => {
@@ -108,8 +116,13 @@ export class GroupCommit implements CommitSink {
 
   /** Something is to be flushed or synced, or somebody waits. */
   get busy(): boolean {
-    return this.#running || this.#stepping || this.#touched.length > 0 || this.#waiting.size > 0 ||
+    return this.#running || this.#stepping || this.#touched.length > 0 || this.stuck || this.#waiting.size > 0 ||
       this.#dirty.size > 0 || this.#lazy.size > 0;
+  }
+
+  /** The disk is full, and something that must be written is not: it is tried again with every turn. */
+  get stuck(): boolean {
+    return this.#stuck.length > 0;
   }
 
   /** `store.flush` is called at the end of the turn. A store touches once, and again only after its flush. Hot. */
@@ -159,7 +172,7 @@ export class GroupCommit implements CommitSink {
 
   /** Flushes the touched stores, in the middle of a turn. Hot. */
   flush(): void {
-    if (this.#touched.length > 0) this.#flush();
+    if (this.#touched.length > 0 || this.stuck) this.#flush();
   }
 
   /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
@@ -206,7 +219,7 @@ export class GroupCommit implements CommitSink {
     try {
       this.#tell();
       // Who is told may write, and wait, again.
-      for (this.#flush(); this.#waiting.size > 0 && this.#fault === null; this.#flush()) {
+      for (this.#flush(); this.#waiting.size > 0 && this.#fault === null && !this.stuck; this.#flush()) {
         this.#seal();
         this.#tell();
       }
@@ -222,13 +235,13 @@ export class GroupCommit implements CommitSink {
     if (this.#fault !== null) return false;
     if (!this.#syncing) this.#tellUnsynced();
     const forced = this.#overdue || this.#drainers.length > 0;
-    if (this.#waiting.size === 0 && !forced) return false;
+    if (!forced && (this.#waiting.size === 0 || this.stuck)) return false;
     if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {
       this.#begin();
       return true;
     }
     this.#overdue = false;
-    if (this.#waiting.size === 0) return false;
+    if (this.#waiting.size === 0 || this.stuck) return false;
     this.#seal();
     this.#tell();
     return true;
@@ -241,7 +254,7 @@ export class GroupCommit implements CommitSink {
     this.#lazy.clear();
     this.#overdue = false;
     this.#inFlight = fds;
-    this.#seal();
+    if (!this.stuck) this.#seal();
     this.#running = true;
     this.#syncer!.sync(fds, this.#syncDone);
   }
@@ -262,20 +275,37 @@ export class GroupCommit implements CommitSink {
     this.#advance();
   }
 
-  /** Every touched store is flushed, whatever becomes of the others; then the first error is the fault. */
+  /** Every touched store is flushed, whatever becomes of the others; then the first error is the fault. Hot. */
   #flush(): void {
     const touched = this.#touched;
     let failure: unknown = null;
+    if (this.stuck) touched.unshift(...this.#stuck.splice(0));
     // A flush may touch other stores, which then stand further back.
     for (let i = 0; i < touched.length; i++) {
       try {
         touched[i]!.flush();
       } catch (error) {
-        failure ??= error;
+        if (!this.#waits(touched[i]!, error)) failure ??= error;
       }
     }
     touched.length = 0;
     if (failure !== null) this.#fail(failure);
+  }
+
+  /** Whether a store whose flush failed is to try again: the disk was full, and it still has what it could not write. */
+  #waits(store: Flushable, error: unknown): boolean {
+    if (!isDiskFull(error)) return false;
+    try {
+      if (this.#makeRoom()) {
+        store.flush();
+        return true;
+      }
+    } catch (again) {
+      if (!isDiskFull(again)) return false;
+    }
+    this.#stuckFault = error as Error;
+    if (!this.#stuck.includes(store)) this.#stuck.push(store);
+    return true;
   }
 
   /** What waits now is covered by the sync that begins; whoever waits from here on belongs to the next one. */
@@ -308,19 +338,20 @@ export class GroupCommit implements CommitSink {
   }
 
   #settleDrainers(): void {
-    if (this.#drainers.length === 0 || (this.#fault === null && this.busy)) return;
+    const fault = this.#fault ?? (this.stuck ? this.#stuckFault : null);
+    if (this.#drainers.length === 0 || (fault === null && this.busy) || (this.#fault === null && this.#running)) return;
     const drainers = this.#drainers;
     this.#drainers = [];
     this.#stopTimer();
     for (const drainer of drainers) {
-      if (this.#fault === null) drainer.resolve();
-      else drainer.reject(this.#fault);
+      if (fault === null) drainer.resolve();
+      else drainer.reject(fault);
     }
   }
 
   /** What is dirty and nobody waits for gets a sync in a while. The timer never keeps a process alive. */
   #watch(): void {
-    if (this.#timer !== null || (this.#dirty.size === 0 && this.#lazy.size === 0)) return;
+    if (this.#timer !== null || (this.#dirty.size === 0 && this.#lazy.size === 0 && !this.stuck)) return;
     this.#timer = setTimeout(this.#timeUp, this.#lazySyncMs);
     this.#timer.unref();
   }

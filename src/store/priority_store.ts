@@ -10,6 +10,7 @@
 
 import { join } from "node:path";
 import { assert } from "../lib/assert.ts";
+import type { Disk } from "../runtime/disk.ts";
 import type { Message } from "./message.ts";
 import type { MessageStore } from "./message_store.ts";
 import { QueueStore, type QueueStoreOptions } from "./queue_store.ts";
@@ -177,17 +178,15 @@ export class PriorityStore implements MessageStore {
   /** The priorities that have a directory. */
   #list(): number[] {
     if (!this.#persistent) return [];
-    try {
-      const names = this.#host.files.disk.list(this.#options.directory).filter((name) => /^p[0-9]{3}$/.test(name));
-      return names.map((name) => Number(name.slice(1))).filter((priority) => priority <= PRIORITY_MAX);
-    } catch (error) {
-      if ((error as { code?: unknown }).code === "ENOENT") return [];
-      throw error;
+    const { priorities, foreign } = listPriorities(this.#host.files.disk, this.#options.directory);
+    for (const path of foreign) {
+      this.#host.report({ kind: "foreign-file", path, offset: 0, bytes: 0, detail: "not one of ours, left alone" });
     }
+    return priorities;
   }
 
   #add(priority: number): Level {
-    const directory = join(this.#options.directory, `p${String(priority).padStart(3, "0")}`);
+    const directory = priorityPath(this.#options.directory, priority);
     const level = new Level(priority, QueueStore.open({ ...this.#options, directory }, this.#host));
     this.#byPriority.set(priority, level);
     const behind = this.#levels.findIndex((other) => other.priority < priority);
@@ -208,6 +207,22 @@ export class PriorityStore implements MessageStore {
     level.unackedCount = store.unackedCount;
     level.unackedBytes = store.unackedBytes;
   }
+}
+
+/** What is in the directory of a queue with priorities: nothing is nothing. */
+export function listPriorities(disk: Disk, directory: string): { priorities: number[]; foreign: string[] } {
+  const priorities: number[] = [];
+  const foreign: string[] = [];
+  for (const { name, kind } of disk.stat(directory) === null ? [] : disk.entries(directory)) {
+    const priority = kind === "directory" && /^p[0-9]{3}$/.test(name) ? Number(name.slice(1)) : -1;
+    if (priority >= 0 && priority <= PRIORITY_MAX) priorities.push(priority);
+    else foreign.push(join(directory, name));
+  }
+  return { priorities: priorities.sort((a, b) => a - b), foreign };
+}
+
+export function priorityPath(directory: string, priority: number): string {
+  return join(directory, `p${String(priority).padStart(3, "0")}`);
 }
 
 /** One priority: its store, and the counts of it that are in the sums. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { xxh32 } from "./checksum.ts";
@@ -83,6 +83,26 @@ for (const kind of ["mapped", "plain"] as const) {
       second.next(message);
       assert.equal(bodyOf(message), `message ${i}`);
       assert.equal(message.redelivered, i < 120, `message ${i}`);
+    }
+  });
+
+  test(`${kind}: where the power may have taken the notes of deliveries, what lay there is flagged, what came since not`, () => {
+    const host = hostOf(files);
+    publish(host.open(SMALL), 0, 10);
+    host.commit.endTurn();
+    host.unsureBeforeMs = Infinity;
+    publish(host.open(SMALL), 10, 20);
+    host.commit.endTurn();
+    host.unsureBeforeMs = host.nowMs + 1;
+    host.nowMs += 2;
+    publish(host.open(SMALL), 20, 30);
+    host.commit.endTurn();
+    const store = host.open(SMALL);
+    const message = new Message();
+    for (let i = 0; i < 30; i++) {
+      store.next(message);
+      assert.equal(bodyOf(message), `message ${i}`);
+      assert.equal(message.redelivered, i < 20, `message ${i}`);
     }
   });
 
@@ -185,11 +205,55 @@ for (const kind of ["mapped", "plain"] as const) {
     assert.equal(made, 1);
     assert.deepEqual(host.events, []);
     // The crash came before the new header: the file still says who it was.
-    const crashed = new Map([["msgs.0000000009", earlier]]);
-    restore(host, crashed);
+    restore(host, new Map([["msgs.0000000009", earlier]]));
     assert.deepEqual(takeAll(host.open(SMALL)), []);
-    assert.deepEqual(host.events.map(({ kind }) => kind), ["foreign-segment"]);
+    assert.deepEqual(host.events.map(({ kind }) => kind), ["unbegun-segment"]);
+    assert.equal(existsSync(join(host.queueDirectory, "msgs.0000000009")), false);
+    assert.equal(existsSync(join(host.queueDirectory, "quarantine")), false);
+    // Where it cannot have been that it is kept.
+    restore(host, new Map([["msgs.0000000009", earlier], ["msgs.0000000010", earlier]]));
+    assert.deepEqual(takeAll(host.open(SMALL)), []);
+    assert.deepEqual(host.events.map(({ kind }) => kind), ["foreign-segment", "foreign-segment"]);
     assert.ok(existsSync(join(host.queueDirectory, "quarantine", "msgs.0000000009")));
+    // A second one of the same name takes nobody's place.
+    writeFileSync(join(host.queueDirectory, "msgs.0000000009"), earlier);
+    host.pool = null;
+    assert.deepEqual(takeAll(host.open(SMALL)), []);
+    assert.deepEqual(readdirSync(join(host.queueDirectory, "quarantine")).sort(), [
+      "msgs.0000000009",
+      "msgs.0000000009-2",
+      "msgs.0000000010",
+    ]);
+  });
+
+  test(`${kind}: a last record that is damaged in a recycled file is found, at any byte`, () => {
+    const host = hostOf(files);
+    const junk = new Uint8Array(4096).fill(0x5a);
+    host.pool = {
+      segmentBytes: 4096,
+      take: (path) => {
+        writeFileSync(path, junk);
+        return host.files.open(path);
+      },
+      give: (file) => file.close(),
+    };
+    const { content, last, end } = five(host);
+    restore(host, content);
+    assert.deepEqual(readAndClose(host.open(SMALL)), numbers(0, 5));
+    assert.deepEqual(host.events, [], "what it was before is no damage");
+    for (let at = last; at < end; at++) {
+      restore(host, changed(content, FIRST, (bytes) => bytes[at]! ^= 0x20));
+      assert.deepEqual(readAndClose(host.open(SMALL)), numbers(0, 4));
+      assert.deepEqual(host.events.map(({ kind }) => kind), ["torn-tail"], `byte ${at - last}`);
+    }
+    // Full to the last byte.
+    const store = host.open(SMALL);
+    publish(store, 10, 10 + 83);
+    store.append(messageOf("x".repeat(2000)));
+    store.close();
+    host.events.length = 0;
+    assert.equal(host.open(SMALL).readyCount, 4 + 84);
+    assert.deepEqual(host.events, []);
   });
 
   test(`${kind}: a log of another life, or without a segment, is removed`, () => {

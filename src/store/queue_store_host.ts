@@ -10,12 +10,26 @@ export interface QueueStoreHost {
   readonly commit: CommitSink;
   /** Spare full-size files; null in memory. */
   readonly pool: SegmentPool | null;
+  /** None: nobody does. */
+  readonly space?: SpaceWatch;
   /** What recovery reads through, one queue after the other: 50,000 windows would be gigabytes for the collector. */
   readonly recoveryWindow: ReadWindow;
+  /** Segments begun before this time may have been delivered, whatever their logs say; see last_stop.ts. */
+  readonly unsureBeforeMs?: number;
   /** Current time, milliseconds since 1970, coarse. */
   now(): number;
   /** Something that an operator must know. */
   report(event: StoreEvent): void;
+}
+
+/** Who watches over the room on the disk. */
+export interface SpaceWatch {
+  /** A file of so many bytes was allocated. */
+  allocated(bytes: number): void;
+  /** The disk took something not: publishers must stop. */
+  full(): void;
+  /** The same for what must find room: true when some was made, then try again, once. */
+  makeRoom(): boolean;
 }
 
 /** Group commit, as a store sees it. */

@@ -11,7 +11,7 @@ import { MemoryFiles } from "../runtime/memory_file.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
 import { Message } from "./message.ts";
 import { QueueStore, type QueueStoreHost, type QueueStoreOptions } from "./queue_store.ts";
-import type { CommitSink, SegmentPool } from "./queue_store_host.ts";
+import type { CommitSink, SegmentPool, SpaceWatch } from "./queue_store_host.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./read_window.ts";
 import type { StoreEvent } from "./store_event.ts";
 
@@ -127,10 +127,12 @@ export class TestHost implements QueueStoreHost {
   readonly files: TrackedFiles;
   readonly commit: ManualCommit = new ManualCommit();
   pool: SegmentPool | null = null;
+  space: SpaceWatch = { allocated: () => {}, full: () => {}, makeRoom: () => false };
   readonly recoveryWindow: ReadWindow;
   readonly events: StoreEvent[] = [];
   readonly directory: string;
   nowMs = 1_800_000_000_000;
+  unsureBeforeMs = 0;
 
   constructor(files: SegmentFiles) {
     this.files = new TrackedFiles(files);

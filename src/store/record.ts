@@ -36,6 +36,9 @@ export class RecordBuffer {
 
 export const NO_RECORDS: RecordBuffer = new RecordBuffer(0);
 
+/** What stands behind the last record: no record's head. */
+export const NO_RECORD: Uint8Array = new Uint8Array(RECORD_HEADER_BYTES);
+
 /** What a record takes in a segment. */
 export function paddedBytes(recordBytes: number): number {
   return (recordBytes + 7) & ~7;

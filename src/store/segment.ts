@@ -19,6 +19,11 @@ const MAGIC = 0x4753564c; // "LVSG"
 export const SEGMENT_VERSION = 1;
 /** The file was zeros when it began: other bytes behind the last record are remains of records. */
 export const SEGMENT_FRESH = 0x01;
+/** Behind the last record stand zeros, as many as a record's head has, though the file was not zeros when it began. */
+export const SEGMENT_ENDED = 0x02;
+
+/** So far a stream can be counted, with room to go on: consumers' offsets have 48 bits. */
+const FIRST_OFFSET_MAX = 2 ** 48;
 
 export class Segment {
   readonly number: number;
@@ -29,6 +34,8 @@ export class Segment {
   readonly nonce: number;
   /** Open while in use. */
   file: SegmentFile | null = null;
+  /** What it was in an earlier life stands behind the last record: the tail writes zeros there. */
+  recycled = false;
   /** One past its last record; while it is the tail, the tail knows. */
   end = SEGMENT_HEADER_BYTES;
   recordCount = 0;
@@ -132,6 +139,8 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeaderReading {
   // Magic, version and checksum stand at these places in every version.
   const version = view.getUint16(4, true);
   if (version !== SEGMENT_VERSION) return { kind: "version", version };
+  const firstOffset = Number(view.getBigUint64(52, true));
+  if (firstOffset > FIRST_OFFSET_MAX) return { kind: "damaged", nonces: [nonce] };
   return {
     kind: "intact",
     header: {
@@ -143,7 +152,7 @@ export function readSegmentHeader(bytes: Uint8Array): SegmentHeaderReading {
       previousNumber: view.getUint32(40, true),
       previousEnd: view.getUint32(44, true) * 8,
       flags: view.getUint32(48, true),
-      firstOffset: Number(view.getBigUint64(52, true)),
+      firstOffset,
     },
   };
 }

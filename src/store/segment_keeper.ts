@@ -1,9 +1,11 @@
 // Where segments come from and where they go: their sizes, spare and recycled files, the tail's roll to the next one.
 
 import { assert } from "../lib/assert.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
-import { encodeSegmentHeader, Segment, SEGMENT_FRESH, SEGMENT_HEADER_BYTES } from "./segment.ts";
+import { NO_RECORD } from "./record.ts";
+import { encodeSegmentHeader, Segment, SEGMENT_ENDED, SEGMENT_FRESH, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import type { SegmentChain } from "./segment_chain.ts";
 import { SEGMENT_BYTES_LIMIT } from "./segment_position.ts";
 import type { Tail } from "./tail.ts";
@@ -75,14 +77,22 @@ export class SegmentKeeper {
       if (file !== null) commit.release(file.fd, true, () => file.close());
       return;
     }
-    let given = false;
+    let [given, lost] = [false, false];
     commit.release(file.fd, true, () => {
       given = true;
-      if (this.#destroyed) file.close();
+      if (this.#destroyed || lost) file.close();
       else pool.give(file);
     });
+    if (given) return;
     // A running sync still refers to it. Until it does not, the file must not look like a segment to be recovered.
-    if (!given) file.rename(this.#directory.leavingPath(segment.number));
+    try {
+      file.rename(this.#directory.leavingPath(segment.number));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      // No room for another name.
+      this.#directory.remove(segment.path);
+      lost = true;
+    }
   }
 
   /** The queue was idle: it starts over small. */
@@ -102,8 +112,10 @@ export class SegmentKeeper {
     while (capacity < needed && capacity < bytesMax) capacity = Math.min(capacity * 2, bytesMax);
     const own = capacity < needed;
     if (own) capacity = Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES;
-    const segment = this.#create(capacity);
     const tail = this.#tail;
+    // First: what cannot be written must not leave a segment behind that nobody knows.
+    tail.restart();
+    const segment = this.#create(capacity);
     if (tail.segment !== null) tail.segment.end = tail.offset;
     tail.begin(segment);
     this.#chain.add(segment);
@@ -117,6 +129,7 @@ export class SegmentKeeper {
     const nonce = crypto.getRandomValues(new Int32Array(1))[0]!;
     const segment = new Segment(number, file.path, file.capacity, nonce);
     segment.file = file;
+    segment.recycled = !fresh;
     const previous = this.#chain.last;
     const header = encodeSegmentHeader({
       queueId: this.#queueId,
@@ -126,10 +139,12 @@ export class SegmentKeeper {
       nonce,
       previousNumber: previous === null ? 0 : previous.number,
       previousEnd: previous === null ? 0 : previous === this.#tail.segment ? this.#tail.offset : previous.end,
-      flags: fresh ? SEGMENT_FRESH : 0,
+      flags: fresh ? SEGMENT_FRESH : SEGMENT_ENDED,
       firstOffset: this.#firstOffset(),
     });
     try {
+      // Behind a recycled file's header first comes the end of its records.
+      if (!fresh) file.write(SEGMENT_HEADER_BYTES, NO_RECORD, 0, NO_RECORD.length);
       file.write(0, header, 0, header.length);
     } catch (error) {
       this.#directory.remove(file.path);

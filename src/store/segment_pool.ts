@@ -4,21 +4,28 @@
 //   prepare (background) ──> spare/N ──take──> a queue's msgs.N ──give──> spare/N  or removed
 
 import { join } from "node:path";
+import { isDiskFull } from "../lib/disk_full.ts";
 import type { SegmentFile, SegmentFiles } from "../runtime/runtime.ts";
-import type { SegmentPool } from "./queue_store_host.ts";
+import type { SegmentPool, SpaceWatch } from "./queue_store_host.ts";
 
+/** What is called otherwise is not ours, and left alone. */
+const SPARE_NAME = /^[0-9]{10}$/;
 /** Files kept ready at first: one in use, one for the next. */
 const SPARE_COUNT = 2;
 /** Files kept ready when segments are taken faster than they are prepared. */
 const SPARE_COUNT_MAX = 4;
 
 export interface SpareSegmentsOptions {
-  /** The folder spare/; created if need be, emptied. */
+  /** The folder spare/; created if need be, spare files of earlier processes removed. */
   readonly directory: string;
   readonly segmentBytes: number;
   readonly files: SegmentFiles;
   /** A file could not be prepared, moved or removed. A row of failed preparations is reported once. */
   readonly report: (fault: Error) => void;
+  /** Told of what is allocated, and when the disk gives no more. */
+  readonly space?: SpaceWatch;
+  /** Whether files may be prepared: not while the disk is short. Default: always. */
+  readonly mayPrepare?: () => boolean;
   readonly spareCount?: number;
   readonly spareCountMax?: number;
 }
@@ -43,7 +50,9 @@ export class SpareSegments implements SegmentPool {
     this.#countMax = Math.max(options.spareCountMax ?? SPARE_COUNT_MAX, options.spareCount ?? SPARE_COUNT);
     const { directory, files: { disk } } = options;
     disk.makeDirectory(directory);
-    for (const name of disk.list(directory)) disk.removeTree(join(directory, name));
+    for (const { name, kind } of disk.entries(directory)) {
+      if (kind === "file" && SPARE_NAME.test(name)) disk.remove(join(directory, name));
+    }
   }
 
   /** Files that stand ready. */
@@ -94,6 +103,7 @@ export class SpareSegments implements SegmentPool {
   /** One at a time, until as many are ready as are wanted. */
   #prepare(): void {
     if (this.#closed || this.#preparation !== null || this.#ready.length >= this.#wanted) return;
+    if (!(this.#options.mayPrepare?.() ?? true)) return;
     const path = this.#nextPath();
     this.#preparation = this.#prepareOne(path);
   }
@@ -102,6 +112,7 @@ export class SpareSegments implements SegmentPool {
     try {
       const file = await this.#options.files.prepare(path, this.segmentBytes);
       this.#failed = false;
+      this.#options.space?.allocated(this.segmentBytes);
       // Others may have been given back meanwhile.
       if (this.#closed || this.#ready.length >= this.#countMax) this.#discard(file);
       else this.#ready.push(file);
@@ -109,6 +120,7 @@ export class SpareSegments implements SegmentPool {
       if (!this.#failed && !this.#closed) this.#options.report(asError(error));
       this.#failed = true;
       this.#remove(path);
+      if (isDiskFull(error) && !this.#closed) this.#options.space?.full();
     }
     this.#preparation = null;
     if (!this.#failed) this.#prepare();

@@ -111,11 +111,12 @@ describe("spare segments", () => {
     return readdirSync(join(root, "spare")).length;
   }
 
-  it("empty their folder at start and prepare nothing before they are asked", () => {
+  it("remove earlier ones at start, leave alone what is none, and prepare nothing before they are asked", () => {
     mkdirSync(join(root, "spare", "folder"), { recursive: true });
+    writeFileSync(join(root, "spare", "notes"), "mine");
     writeFileSync(join(root, "spare", "0000000001"), "old");
     start();
-    assert.deepEqual([spares(), files.asked], [0, 0]);
+    assert.deepEqual([readdirSync(join(root, "spare")).sort(), files.asked], [["folder", "notes"], 0]);
   });
 
   it("prepare two, one at a time, after the first question", async () => {

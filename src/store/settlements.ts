@@ -2,6 +2,7 @@
 // turn's end with one write per log. Settling in order only moves the end of one range.
 
 import { assert } from "../lib/assert.ts";
+import { isDiskFull } from "../lib/disk_full.ts";
 import { AckLog, AckScratch } from "./ack_log.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
@@ -175,7 +176,10 @@ export class Settlements {
       if (this.#open.length >= OPEN_LOGS_MAX) this.#close(this.#open[0]!, false);
       this.#open.push(log);
     }
-    const problem = log.append(segment, deliveredTo, this.#scratch);
+    let problem = log.append(segment, deliveredTo, this.#scratch);
+    if (problem !== null && isDiskFull({ code: problem }) && this.#host.space?.makeRoom()) {
+      problem = log.append(segment, deliveredTo, this.#scratch);
+    }
     if (made && log.exists) this.#directory.entriesChanged(true);
     if (problem !== null) return this.#delay(segment, log, problem);
     this.#delayed = false;

@@ -215,14 +215,14 @@ export class StreamCursor {
     this.offset = Math.max(this.offset + 1, index.endOffset(segment) - this.#countFrom(segment, to));
   }
 
-  /** Records that can be read from `at` to the end of the segment. */
+  /** Messages from `at`, where one begins, to the end of the segment; a damaged stretch counts as one. */
   #countFrom(segment: Segment, at: number): number {
     const window = this.#window;
     const fileEnd = this.#fileEndOf(segment);
     let count = 0;
     while (at >= 0 && at < fileEnd) {
       const found = window.record(segment, at, fileEnd);
-      if (found >= 0) count++;
+      count++;
       at = found < 0
         ? window.findRecord(segment, at + 8, fileEnd)
         : at + paddedBytes(window.buffer.words[found / 4 + 1]!);

@@ -11,9 +11,11 @@
 //   | checksum | n   | offset   |      |    to read; n bytes of name
 //   +----------+-----+----------+------+
 
+import { isDiskFull } from "../lib/disk_full.ts";
 import { STREAM_OFFSETS_MAX } from "../limits.ts";
 import type { Disk } from "../runtime/disk.ts";
 import { xxh32 } from "./checksum.ts";
+import { readFound } from "./found_file.ts";
 import type { QueueDirectory } from "./queue_directory.ts";
 import type { QueueStoreHost } from "./queue_store_host.ts";
 import { StoreFault } from "./store_event.ts";
@@ -23,11 +25,14 @@ const VERSION = 1;
 const HEADER_BYTES = 20;
 const ENTRY_HEAD_BYTES = 11;
 const NAME_BYTES_MAX = 255;
+/** Several times what a log ever holds. */
+const READ_BYTES_MAX = 64 * 1024 * 1024;
 /** A log that is shorter is not worth compacting. */
 const COMPACT_BYTES_MIN = 64 * 1024;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A name that begins with a mark of the order of bytes keeps it. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class StreamOffsets {
   /** "" in memory. */
@@ -63,24 +68,32 @@ export class StreamOffsets {
   }
 
   set(name: string, offset: number): void {
+    this.#keep(name, offset);
+    if (this.#path !== "") this.#changed.add(name);
+  }
+
+  /** As the last one; the one that has not moved for longest goes when there are too many. */
+  #keep(name: string, offset: number): void {
     this.#offsets.delete(name);
     this.#offsets.set(name, offset);
-    if (this.#offsets.size > STREAM_OFFSETS_MAX) {
-      const [oldest] = this.#offsets.keys();
-      this.#offsets.delete(oldest!);
-      this.#changed.delete(oldest!);
-    }
-    if (this.#path !== "") this.#changed.add(name);
+    if (this.#offsets.size <= STREAM_OFFSETS_MAX) return;
+    const [oldest] = this.#offsets.keys();
+    this.#offsets.delete(oldest!);
+    this.#changed.delete(oldest!);
   }
 
   /** End of turn. */
   flush(): void {
     if (this.#changed.size === 0) return;
     const entries = this.#encode(this.#changed);
-    const problem = this.#attempt(() => {
+    const write = (): void => {
       if (this.#bytes === 0 || this.#bytes + entries.length > this.#bytesMax()) this.#rewrite();
       else this.#append(entries);
-    });
+    };
+    let problem = this.#attempt(write);
+    if (problem !== null && isDiskFull({ code: problem }) && this.#host.space?.makeRoom()) {
+      problem = this.#attempt(write);
+    }
     if (problem === null) {
       this.#changed.clear();
       this.#delayed = false;
@@ -172,33 +185,63 @@ export class StreamOffsets {
   }
 
   #read(): void {
-    this.#host.files.disk.remove(`${this.#path}.new`);
-    const bytes = this.#host.files.disk.readFile(this.#path);
-    if (bytes === null) return;
+    const { disk } = this.#host.files;
+    if (this.#directory.repairs) disk.remove(`${this.#path}.new`);
+    const bytes = readFound(disk, this.#path, READ_BYTES_MAX);
+    // A power cut may leave a name without a file behind it.
+    if (bytes === null || bytes.length === 0) return;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (bytes.length < HEADER_BYTES || view.getInt32(16, true) !== xxh32(bytes, 0, 16, 0)) {
-      return this.#reportDamage(0, bytes.length);
+    const headed = bytes.length >= HEADER_BYTES && view.getInt32(16, true) === xxh32(bytes, 0, 16, 0);
+    if (headed) {
+      const version = view.getUint16(4, true);
+      if (view.getUint32(0, true) !== MAGIC || version !== VERSION) {
+        throw new StoreFault(this.#path, `version ${VERSION} of offset logs was expected, ${version} was found`);
+      }
     }
-    const version = view.getUint16(4, true);
-    if (view.getUint32(0, true) !== MAGIC || version !== VERSION) {
-      throw new StoreFault(this.#path, `version ${VERSION} of offset logs was expected, ${version} was found`);
+    const isOurs = !headed || view.getUint32(8, true) === this.#queueId;
+    if (!isOurs || bytes.length < HEADER_BYTES) {
+      this.#reportDamage(0, bytes.length);
+      return this.#heal();
     }
-    // Of another queue: nothing in it is ours, and it is written anew.
-    if (view.getUint32(8, true) !== this.#queueId) return this.#reportDamage(0, bytes.length);
-    this.#nonce = view.getInt32(12, true);
+    if (!headed) this.#reportDamage(0, HEADER_BYTES);
+    this.#nonce = headed ? view.getInt32(12, true) : this.#likelyNonce(bytes, view);
     let at = HEADER_BYTES;
     let damagedFrom = -1;
+    let damaged = !headed;
     while (at < bytes.length) {
       const length = this.#readEntry(bytes, view, at);
       if (length > 0 && damagedFrom >= 0) {
         this.#reportDamage(damagedFrom, at - damagedFrom);
         damagedFrom = -1;
+        damaged = true;
       }
       if (length === 0 && damagedFrom < 0) damagedFrom = at;
       at += length === 0 ? 1 : length;
     }
-    // A torn tail is written over.
+    if (damagedFrom >= 0) {
+      this.#reportTail(damagedFrom, bytes.length - damagedFrom);
+      damaged = true;
+    }
     this.#bytes = damagedFrom < 0 ? bytes.length : damagedFrom;
+    if (damaged) this.#heal();
+  }
+
+  /** What is intact, without what is not: so that damage is told once. A full disk leaves it as it is. */
+  #heal(): void {
+    if (this.#directory.repairs) this.#attempt(() => this.#rewrite());
+  }
+
+  /** The header is damaged: its nonce, or one that differs in a bit, is that of the first entry. */
+  #likelyNonce(bytes: Uint8Array, view: DataView): number {
+    const found = view.getInt32(12, true);
+    const length = ENTRY_HEAD_BYTES + (bytes[HEADER_BYTES + 4] ?? 0);
+    if (HEADER_BYTES + length > bytes.length) return found;
+    const checksum = view.getInt32(HEADER_BYTES, true);
+    for (let bit = 0; bit < 32; bit++) {
+      const nonce = found ^ (1 << bit);
+      if (xxh32(bytes, HEADER_BYTES + 4, length - 4, nonce) === checksum) return nonce;
+    }
+    return found;
   }
 
   /** The length of the entry at `at`, 0 when none is there. */
@@ -208,14 +251,18 @@ export class StreamOffsets {
     if (at + length > bytes.length) return 0;
     if (view.getInt32(at, true) !== xxh32(bytes, at + 4, length - 4, this.#nonce)) return 0;
     const name = decoder.decode(bytes.subarray(at + ENTRY_HEAD_BYTES, at + length));
-    this.#offsets.delete(name);
-    this.#offsets.set(name, view.getUint32(at + 5, true) + view.getUint16(at + 9, true) * 2 ** 32);
+    this.#keep(name, view.getUint32(at + 5, true) + view.getUint16(at + 9, true) * 2 ** 32);
     return length;
   }
 
   #reportDamage(offset: number, bytes: number): void {
     const detail = "entries of the log of consumers' offsets are not intact";
     this.#host.report({ kind: "damaged-acks", path: this.#path, offset, bytes, detail });
+  }
+
+  #reportTail(offset: number, bytes: number): void {
+    const detail = "the last entry is not whole, cut";
+    this.#host.report({ kind: "torn-tail", path: this.#path, offset, bytes, detail });
   }
 
   /** What went wrong for want of room or descriptors; null when nothing did. */

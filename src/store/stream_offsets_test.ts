@@ -24,11 +24,13 @@ test("named consumers are remembered over restarts, each where it came to last",
   fill(stream, 0, 10);
   stream.track("a", 3);
   stream.track("żółw 🐢", 2 ** 40 + 5);
+  stream.track("\ufeffmarked", 9);
   host.commit.endTurn();
   stream.track("a", 7);
   stream = reopen(host, stream);
   assert.equal(stream.offsets.get("a"), 7);
   assert.equal(stream.offsets.get("żółw 🐢"), 2 ** 40 + 5);
+  assert.equal(stream.offsets.get("\ufeffmarked"), 9);
   assert.equal(stream.offsets.get("b"), null);
   stream.track("b", 1);
   stream = reopen(host, stream);

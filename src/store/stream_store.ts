@@ -44,6 +44,11 @@ export interface StreamStoreOptions {
   readonly segmentBytesMax?: number;
 }
 
+/** Where a stream keeps how far its named consumers came. */
+export function streamOffsetsPath(directory: string): string {
+  return join(directory, "offsets");
+}
+
 export class StreamStore {
   /** Message bytes on disk, record heads included. */
   bytes = 0;
@@ -83,7 +88,7 @@ export class StreamStore {
     this.#keeper = new SegmentKeeper(queueId, { bytesMin, bytesMax }, chain, tail, directory, host, () => {
       return index.nextOffset;
     });
-    const offsetsPath = directory.persistent ? join(options.directory, "offsets") : "";
+    const offsetsPath = directory.persistent ? streamOffsetsPath(options.directory) : "";
     this.offsets = new StreamOffsets(offsetsPath, queueId, directory, host);
     this.#parts = {
       chain,

@@ -8,7 +8,7 @@
 
 import type { Message } from "./message.ts";
 import type { CommitSink } from "./queue_store_host.ts";
-import { encodeRecord, NO_RECORDS, RecordBuffer, sealRecords } from "./record.ts";
+import { encodeRecord, NO_RECORD, NO_RECORDS, RecordBuffer, sealRecords } from "./record.ts";
 import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 
 /** A queue's first buffer, bytes: what each of 50,000 quiet queues may cost. */
@@ -82,7 +82,13 @@ export class Tail {
     const file = segment.file!;
     const from = this.base + written;
     sealRecords(this.buffer.words, written, end, (segment.nonce + from / 8) | 0);
-    file.write(from, this.buffer.bytes, written, end - written);
+    const { bytes } = this.buffer;
+    // Behind the records of a recycled file stand zeros, in the same piece where the buffer has room for them.
+    const zeros = segment.recycled ? Math.min(NO_RECORD.length, segment.capacity - this.base - end) : 0;
+    const inBuffer = end + zeros <= bytes.length ? zeros : 0;
+    bytes.fill(0, end, end + inBuffer);
+    file.write(from, bytes, written, end - written + inBuffer);
+    if (zeros > inBuffer) file.write(this.base + end, NO_RECORD, 0, zeros);
     this.written = end;
     if (file.fd >= 0) this.#commit.dirty(file.fd);
   }

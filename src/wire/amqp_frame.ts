@@ -241,6 +241,7 @@ export function writeBody(
 ): void {
   const payloadMax = frameBytesMax - FRAME_OVERHEAD_BYTES;
   const end = at + count;
+  if (count > payloadMax) out.ensure(count + Math.ceil(count / payloadMax) * FRAME_OVERHEAD_BYTES);
   while (at < end) {
     const size = Math.min(payloadMax, end - at);
     const to = writeFrameHead(out, FRAME_BODY, channel, size, size + FRAME_OVERHEAD_BYTES);

@@ -315,7 +315,7 @@ export function processConformance(name: string, make: () => Runtime): void {
 }
 
 /** Another process of the runtime that runs the test. */
-function spawnHelper(args: string[]): ReturnType<typeof spawn> {
+export function spawnHelper(args: string[]): ReturnType<typeof spawn> {
   const script = fileURLToPath(new URL("./helper_process.ts", import.meta.url).href);
   const flags = "Deno" in globalThis ? ["run", "-A", script] : [script];
   return spawn(process.execPath, [...flags, ...args], { stdio: ["ignore", "pipe", "inherit"] });

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Conn, ConnHandler, Listener, Runtime } from "../../src/runtime/runtime.ts";
+import { spawnHelper } from "./file_conformance.ts";
 import { closed, pattern, Recorder, until } from "./recorder.ts";
 
 const LOCAL = { host: "127.0.0.1", port: 0 };
@@ -286,6 +287,26 @@ export function connectionConformance(name: string, make: () => Runtime, native:
     await until(() => accepted[0]!.closes === 1, 50);
     client.conn.abort();
     await closed(client, accepted[0]!);
+    await listener.close();
+  });
+
+  it("an owner that finds out by writing that its peer is gone, and then reads no more, is told", async (runtime) => {
+    if (!native) return;
+    const { listener, accepted } = await record(runtime, ({ conn }) => ({
+      onData() {
+        send(conn, new Uint8Array(2 * MIB));
+        setTimeout(() => {
+          // Nothing is heard meanwhile.
+          spend(3000);
+          for (let count = 0; count < 3; count++) send(conn, new Uint8Array(65_536));
+          conn.pause();
+        }, 100);
+      },
+    }));
+    const peer = spawnHelper(["leave", `${listener.address.port}`]);
+    await new Promise((resolve) => peer.on("exit", resolve));
+    await until(() => accepted.length === 1);
+    await closed(accepted[0]!);
     await listener.close();
   });
 

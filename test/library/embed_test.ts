@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import * as amqplib from "amqplib";
-import { Broker, ConfigFault, type PartialConfig } from "../../src/mod.ts";
+import { Broker, ConfigFault, type PartialConfig, Refusal } from "../../src/mod.ts";
 import { temporaryDirectory } from "../support/broker_process.ts";
 import { Inbox, within } from "../support/wait.ts";
 
@@ -191,5 +191,24 @@ test("some settings may change while it runs; a bad value changes nothing", opti
     await keep(broker, "b");
     assert.deepEqual(await take(broker, 2), ["a", "b"]);
     assert.deepEqual([broker.config.sync, broker.config.freeDiskBytesMin], [true, 0]);
+  });
+});
+
+test("a program manages its broker: users, virtual hosts, policies; refusals say what is wrong", options, async () => {
+  const broker = new Broker({ memory: true, amqp: { port: 0 } });
+  assert.throws(() => broker.management, /not running/);
+  await running({ memory: true, amqp: { port: 0 } }, async (broker) => {
+    const { management } = broker;
+    await management.putUser("app", { password: "secret" });
+    await management.putVhost("tenant", {}, "app");
+    await management.putPolicy("policy", "tenant", "short", { pattern: ".*", definition: { "max-length": 1 } });
+    await assert.rejects(management.deleteVhost("nowhere"), (error) => error instanceof Refusal);
+    const { host, port } = broker.listeners[0]!;
+    const connection = await amqplib.connect(`amqp://app:secret@${host}:${port}/tenant`);
+    const channel = await connection.createChannel();
+    const { queue } = await channel.assertQueue("");
+    for (const text of ["old", "new"]) channel.sendToQueue(queue, Buffer.from(text));
+    assert.equal((await channel.checkQueue(queue)).messageCount, 1);
+    await connection.close();
   });
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { Broker } from "../../src/mod.ts";
 import { type OpenOptions, RawAmqp } from "../support/raw_amqp.ts";
-import { frame, HEARTBEAT } from "../support/raw_bytes.ts";
+import { bits, frame, HEARTBEAT, long, method, short, shortString } from "../support/raw_bytes.ts";
 import { basic, CAPABILITIES, confirm, connection, exchange, queue } from "../support/raw_methods.ts";
 
 const broker = new Broker({ memory: true, amqp: { port: 0 } });
@@ -166,7 +166,7 @@ test("too little free space on the disk is found out, without being told", async
 });
 
 test("too much memory in use is found out", async () => {
-  const short = new Broker({ memory: true, residentBytesMax: 1024, amqp: { port: 0 } });
+  const short = new Broker({ memory: true, memoryBytesMax: 1024, amqp: { port: 0 } });
   await short.start();
   assert.deepEqual(short.alarms!.raised, ["memory"]);
   await short.stop();
@@ -210,4 +210,19 @@ test("alarms that come and go while several publish lose nothing, double nothing
   broker.alarms!.clear("by hand");
   assert.deepEqual(next, publishers.map(() => each));
   await consumer.expectSilence(1);
+});
+
+test("on a channel that is closing an alarm looks at nothing: what is malformed there is passed over as ever", async () => {
+  const client = await open();
+  broker.alarms!.raise("by hand");
+  try {
+    // The table of the declare is longer than its frame.
+    const malformed = method(1, 50, 10, short(0), shortString("q"), bits(), long(100));
+    client.send(basic.get(1, "no such queue"), malformed);
+    const { code, level } = await client.refused();
+    assert.deepEqual([code, level], [404, "channel"]);
+    await client.expectSilence(2);
+  } finally {
+    broker.alarms!.clear("by hand");
+  }
 });

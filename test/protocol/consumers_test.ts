@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { Broker } from "../../src/mod.ts";
 import { MemoryBroker } from "../support/memory_broker.ts";
-import type { RawAmqp } from "../support/raw_amqp.ts";
+import { RawAmqp } from "../support/raw_amqp.ts";
 import type { Table } from "../support/raw_bytes.ts";
 import { basic, channel, queue } from "../support/raw_methods.ts";
 
@@ -22,6 +23,31 @@ async function consume(client: RawAmqp, name: string, tag: string, priority?: nu
 function publish(client: RawAmqp, name: string, count: number): void {
   for (let index = 0; index < count; index++) client.send(basic.publish(1, name, `${index}`));
 }
+
+test("a consumer without a prefetch of its own gets so many, and more as it settles them", async () => {
+  const limited = new Broker({ memory: true, amqp: { port: 0, consumerPrefetch: 3 } });
+  await limited.start();
+  const client = await RawAmqp.open(limited.listeners[0]!.port, { channels: 1 });
+  try {
+    await declare(client, "q");
+    publish(client, "q", 10);
+    await consume(client, "q", "all");
+    const bodies = async (count: number) => (await client.messages(count)).map(({ body }) => body.toString());
+    assert.deepEqual(await bodies(3), ["0", "1", "2"]);
+    await client.expectSilence(1);
+    client.send(basic.ack(1, 2, true));
+    assert.deepEqual(await bodies(2), ["3", "4"]);
+    await client.expectSilence(1);
+    // One of its own goes before it.
+    await client.call("basic.qos-ok", basic.qos(1, 4));
+    await consume(client, "q", "four");
+    assert.deepEqual(await bodies(4), ["5", "6", "7", "8"]);
+    await client.expectSilence(1);
+  } finally {
+    client.socket.destroy();
+    await limited.stop();
+  }
+});
 
 test("equals take turns; those of a higher priority come first until they are full (behaviours 42)", async () => {
   const client = await broker.open();

@@ -133,6 +133,34 @@ test("after refused credentials nothing is tried any more, though it came in the
   assert.equal(await client.next(), null);
 });
 
+test("who guesses passwords waits longer each time, for the right one too", { timeout: 60_000 }, async () => {
+  const attempt = async (user: string, password: string): Promise<RawAmqp> => {
+    const client = await broker.connect();
+    client.send(PROTOCOL_HEADER);
+    await client.reply("connection.start");
+    client.send(connection.startOk({ user, password }));
+    return client;
+  };
+  const first = await attempt("guest", "guest");
+  await first.reply("connection.tune");
+  first.socket.destroy();
+  for (let count = 0; count < 7; count++) await expectEnd(await attempt("guest", "wrong"), 403, /^ACCESS_REFUSED/);
+  const startedMs = performance.now();
+  const [late, hasty] = [await attempt("guest", "guest"), await attempt("guest", "guest")];
+  // What comes meanwhile is read when its turn has come.
+  hasty.send(connection.tuneOk(), connection.open());
+  await late.reply("connection.tune");
+  // After seven failures it is 400 ms.
+  assert.ok(performance.now() - startedMs >= 390, `${performance.now() - startedMs} ms`);
+  late.socket.destroy();
+  await hasty.reply("connection.tune");
+  await hasty.reply("connection.open-ok");
+  hasty.socket.destroy();
+  const again = await attempt("guest", "guest");
+  await again.reply("connection.tune");
+  again.socket.destroy();
+});
+
 test("an unknown mechanism is a 503, EXTERNAL without a certificate a 403", async () => {
   const refused: [string, number][] = [["EXTERNAL", 403], ["SCRAM-SHA-256", 503], ["", 503]];
   for (const [mechanism, code] of refused) {

@@ -5,7 +5,7 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import { MemoryBroker } from "../support/memory_broker.ts";
 import { array, propertyList, type RawField, rawTable, text, withProperties } from "../support/raw_properties.ts";
-import { long, longlong, longString, octet, short } from "../support/raw_bytes.ts";
+import { bits, content, long, longlong, longString, method, octet, short, shortString } from "../support/raw_bytes.ts";
 import { basic, exchange, queue } from "../support/raw_methods.ts";
 
 const broker = new MemoryBroker();
@@ -116,4 +116,52 @@ test("a header table to which the broker adds nothing but from which it takes BC
   client.send(basic.publish(1, queueName, "x", options), basic.get(1, queueName, true));
   const expected = propertyList(withProperties({ headers: rawTable(...others), deliveryMode: 1 }));
   assert.deepEqual((await client.message()).properties, expected);
+});
+
+test("a routing key that is no UTF-8 comes back byte for byte, returned, fetched, delivered and dead-lettered", async () => {
+  const client = await broker.open();
+  const key = Buffer.alloc(255, 0xff);
+  const publish = (name: string, mandatory = false): Buffer =>
+    Buffer.concat([
+      method(1, 60, 40, short(0), shortString(name), octet(key.length), key, bits(mandatory)),
+      content(1, "x"),
+    ]);
+  const fetched = async (...before: Buffer[]): Promise<Buffer> => {
+    client.send(...before, basic.get(1, "odd keys", true));
+    const { payload } = await client.reply("basic.get-ok");
+    await client.next();
+    await client.next();
+    return payload;
+  };
+  await client.call("exchange.declare-ok", exchange.declare(1, "odd keys", "fanout", { autoDelete: true }));
+  await client.call("queue.declare-ok", queue.declare(1, "odd keys", { exclusive: true }));
+  await client.call("queue.bind-ok", queue.bind(1, "odd keys", "odd keys", ""));
+  client.send(publish("amq.topic", true));
+  assert.ok((await client.reply("basic.return")).payload.includes(key));
+  await client.next();
+  await client.next();
+  assert.ok((await fetched(publish("odd keys"))).includes(key));
+  // The answer waits for the disk here: nobody could be told of a fault any more.
+  const durable = queue.declare(1, "odd keys, durable", { durable: true });
+  client.send(publish("odd keys"), durable);
+  client.send(basic.get(1, "odd keys", true));
+  await client.reply("queue.declare-ok");
+  assert.ok((await client.reply("basic.get-ok")).payload.includes(key));
+  await client.next();
+  await client.next();
+  const dead = queue.declare(1, "dying", {
+    exclusive: true,
+    args: { "x-max-length": 0, "x-dead-letter-exchange": "odd keys" },
+  });
+  await client.call("queue.declare-ok", dead);
+  await client.call("queue.bind-ok", queue.bind(1, "dying", "amq.fanout", ""));
+  client.send(publish("amq.fanout"));
+  await client.expectSilence(1);
+  assert.ok((await fetched()).includes(key));
+  client.send(publish("odd keys"));
+  await client.call("basic.consume-ok", basic.consume(1, "odd keys", { noAck: true }));
+  assert.ok((await client.reply("basic.deliver")).payload.includes(key));
+  await client.next();
+  await client.next();
+  await client.call("queue.delete-ok", queue.delete(1, "odd keys, durable"));
 });

@@ -1,8 +1,8 @@
 // A broker under attack: the process, the witness beside the attackers, and those who dawdle from beginning to end.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { BrokerProcess, type Target } from "../support/broker_process.ts";
 import { type OpenOptions, RawAmqp } from "../support/raw_amqp.ts";
+import { anonymousBytes, openDescriptors } from "../support/process_state.ts";
 import { PROTOCOL_HEADER } from "../support/raw_bytes.ts";
 import { connection } from "../support/raw_methods.ts";
 import { Witness } from "./witness.ts";
@@ -57,14 +57,11 @@ export class Siege {
 
   /** Memory of its own that the process holds, bytes; 0 where that cannot be told. */
   get anonymousBytes(): number {
-    const path = `/proc/${this.broker.pid}/status`;
-    const kib = existsSync(path) ? /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(path, "utf8"))?.[1] : undefined;
-    return Number(kib ?? 0) * 1024;
+    return anonymousBytes(this.broker.pid);
   }
 
   openDescriptors(): number {
-    const path = `/proc/${this.broker.pid}/fd`;
-    return existsSync(path) ? readdirSync(path).length : 0;
+    return openDescriptors(this.broker.pid);
   }
 
   /** Drops every attacker that is still there. */

@@ -33,7 +33,7 @@ export function testTargets(): Target[] {
 }
 
 /** The program and the arguments in front of the subcommand. */
-export function commandOf(target: Target): { program: string; args: string[] } {
+export function commandOf(target: Target): ProgramCommand {
   const bin = (name: string) => join(projectRoot, "node_modules", ".bin", name);
   switch (target) {
     case "bun":
@@ -151,7 +151,14 @@ export class Program {
   }
 }
 
+export interface ProgramCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
 export interface BrokerOptions {
+  /** What is run instead of the target. */
+  command?: ProgramCommand;
   dataDir?: string;
   port?: number;
   args?: readonly string[];
@@ -168,6 +175,7 @@ export class BrokerProcess {
   httpPort = 0;
   metricsPort = 0;
   #program: Program;
+  readonly #command: ProgramCommand;
   readonly #args: readonly string[];
   readonly #environment: Record<string, string>;
   readonly #ownsDataDir: boolean;
@@ -176,6 +184,7 @@ export class BrokerProcess {
     this.target = target;
     this.dataDir = dataDir;
     this.#ownsDataDir = ownsDataDir;
+    this.#command = options.command ?? commandOf(target);
     this.#args = options.args ?? [];
     const http = { LEVERET_MGMT_PORT: "0", LEVERET_METRICS_HTTP_PORT: "0" };
     this.#environment = { ...(options.http === true ? http : WITHOUT_HTTP), ...options.environment };
@@ -231,7 +240,7 @@ export class BrokerProcess {
   }
 
   #spawn(port: number): Program {
-    const { program, args } = commandOf(this.target);
+    const { program, args } = this.#command;
     return new Program(program, [
       ...args,
       "serve",

@@ -1,6 +1,7 @@
 // The way of a message through exchanges: from one to those bound to it, to the alternate one where nothing matched, and
 // to queues, each once.
 
+import { steadyMs } from "../../lib/clock.ts";
 import type { Message } from "../../store/message.ts";
 import type { FieldTable } from "../../wire/amqp_table.ts";
 import type { Deduplication } from "../deduplication.ts";
@@ -49,7 +50,7 @@ export class Router {
       const deduplication = isReleased && exchange === start ? null : exchange.deduplication;
       const key = deduplication?.keyOf(routing.headers) ?? null;
       if (key !== null) {
-        if (deduplication!.isKnown(key, Date.now())) continue;
+        if (deduplication!.isKnown(key, steadyMs())) continue;
         (passed ??= []).push([deduplication!, key]);
       }
       this.#hasMatched = false;
@@ -82,6 +83,6 @@ export class Router {
 
 function remembering(passed: readonly Passed[], headers: FieldTable | null): () => void {
   return () => {
-    for (const [deduplication, key] of passed) deduplication.remember(key, headers, Date.now());
+    for (const [deduplication, key] of passed) deduplication.remember(key, headers, steadyMs());
   };
 }

@@ -4,17 +4,20 @@
 import { LOGIN_FAILURES_MAX } from "../../limits.ts";
 
 /** Failures that cost nothing: people mistype. */
-const FREE_FAILURES = 3;
+const FREE_FAILURES = 5;
 const FIRST_DELAY_MS = 100;
-const DELAY_MS_MAX = 3_000;
+const DELAY_MS_MAX = 5_000;
+/** Within a handshake's time: nobody could wait for longer, and nobody is locked out for longer by the guesses of others. */
+const WAIT_MS_MAX = 9_000;
 /** After so long without a failure all is forgotten. */
-const FORGET_MS = 60_000;
+const FORGET_MS = 5 * 60_000;
+const NAME_LENGTH_MAX = 255;
 
 interface Record {
   failures: number;
   lastMs: number;
-  /** When the next attempt may be judged. */
-  nextMs: number;
+  /** When the last attempt is, or was, judged: the next one comes behind it. */
+  judgedMs: number;
 }
 
 export class LoginGuard {
@@ -27,25 +30,30 @@ export class LoginGuard {
     this.#nowMs = nowMs;
   }
 
-  /** How long an attempt has to wait before its password is looked at, milliseconds; 0 for most. */
-  waitMs(user: string, host: string): number {
+  /**
+   * How long an attempt has to wait before its password is looked at, milliseconds; 0 for most. Null: too many wait already,
+   * it is refused whatever its password is.
+   */
+  waitMs(user: string, host: string): number | null {
     const record = this.#records.get(keyOf(user, host));
     if (record === undefined) return 0;
     const nowMs = this.#nowMs();
-    if (nowMs - record.lastMs > FORGET_MS && record.nextMs <= nowMs) return 0;
-    const atMs = Math.max(nowMs, record.nextMs);
-    record.nextMs = atMs + delayMs(record.failures);
-    return atMs - nowMs;
+    if (nowMs - record.lastMs > FORGET_MS && record.judgedMs <= nowMs) return 0;
+    const delay = delayMs(record.failures);
+    if (delay === 0) return 0;
+    const judgedMs = Math.max(nowMs, record.judgedMs) + delay;
+    if (judgedMs - nowMs > WAIT_MS_MAX) return null;
+    record.judgedMs = judgedMs;
+    return judgedMs - nowMs;
   }
 
   failed(user: string, host: string): void {
     const key = keyOf(user, host);
     const nowMs = this.#nowMs();
     let record = this.#records.get(key);
-    if (record === undefined || nowMs - record.lastMs > FORGET_MS) record = { failures: 0, lastMs: 0, nextMs: nowMs };
+    if (record === undefined || nowMs - record.lastMs > FORGET_MS) record = { failures: 0, lastMs: 0, judgedMs: 0 };
     record.failures++;
     record.lastMs = nowMs;
-    record.nextMs = Math.max(record.nextMs, nowMs + delayMs(record.failures));
     this.#records.delete(key);
     this.#records.set(key, record);
     if (this.#records.size <= LOGIN_FAILURES_MAX) return;
@@ -66,5 +74,5 @@ function delayMs(failures: number): number {
 }
 
 function keyOf(user: string, host: string): string {
-  return `${host}\0${user}`;
+  return `${host}\0${user.slice(0, NAME_LENGTH_MAX)}`;
 }

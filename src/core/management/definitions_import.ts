@@ -59,6 +59,8 @@ class Plan {
   readonly #queues = new Set<string>();
   /** By virtual host: what the file says, or what holds now. */
   readonly #queuesMax = new Map<string, number | undefined>();
+  /** Virtual hosts whose policies change. */
+  readonly #ruled = new Set<string>();
   readonly #userNames: Set<string>;
   readonly #vhostNames: Set<string>;
 
@@ -89,6 +91,8 @@ class Plan {
       const { name, pattern, definition, priority, "apply-to": applyTo } = entry;
       this.#policy("policy", this.#vhostOf(entry), name, { pattern, definition, priority, applyTo });
     });
+    // Once for all: each looks at every queue.
+    for (const vhost of this.#ruled) this.#steps.push(() => this.#realm.vhost(vhost).applyPolicies());
     this.#topology();
     return () => {
       for (const step of this.#steps) step();
@@ -172,11 +176,8 @@ class Plan {
       const text = `${kind} '${name}' in vhost '${vhost}' sets what changes nothing here: ${ignored.join(", ")}`;
       this.#reports.push(text);
     }
-    this.#steps.push(() => {
-      const host = this.#realm.vhost(vhost);
-      host.policies.put(kind, name, request);
-      host.applyPolicies();
-    });
+    this.#steps.push(() => void this.#realm.vhost(vhost).policies.put(kind, name, request));
+    this.#ruled.add(vhost);
   }
 
   // Exchanges, queues, bindings

@@ -18,14 +18,14 @@ const object = z.custom<JsonObject>((value) => typeof value === "object" && valu
 /** Erlang writes an empty object as an empty list now and then. */
 const table = z.union([object, z.array(z.never()).transform((): JsonObject => ({}))]).default({});
 /** A list, or in older files a text with commas. */
-const tags = z.union([z.array(z.string()), z.string().transform(splitTags)]).default([]);
+const tags = z.union([z.array(z.string()), z.string().transform(splitTags)]);
 
 const user = z.object({
   name,
   password: z.string().optional(),
   password_hash: z.string().optional(),
   hashing_algorithm: z.enum(HASHING_ALGORITHMS).optional(),
-  tags,
+  tags: tags.default([]),
   limits: table,
 });
 const virtualHost = z.object({

@@ -72,6 +72,7 @@ export class Management {
   async logIn(name: string, password: string, remoteHost: string): Promise<User | null> {
     const { users, logins } = this.realm;
     const waitMs = logins.waitMs(name, remoteHost);
+    if (waitMs === null) return null;
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const user = users.authenticate(name, password, remoteHost);
     if (user === null) logins.failed(name, remoteHost);
