@@ -11,8 +11,8 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   client: ["lib", "runtime", "wire", "config"],
   amqp: ["lib", "runtime", "wire", "config", "store", "core"],
   mqtt: ["lib", "runtime", "wire", "config", "store", "core"],
-  doctor: ["lib", "runtime", "store", "core"],
   http: ["lib", "runtime", "wire", "config", "store", "core"],
+  doctor: ["lib", "runtime", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
 };
 /** The composition root and the command line stand above all floors. */
