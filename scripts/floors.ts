@@ -13,6 +13,7 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   doctor: ["lib", "runtime", "store", "core"],
   http: ["lib", "runtime", "wire", "config", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
+  ctl: ["lib", "runtime", "wire", "config", "client"],
 };
 /** The composition root and the command line stand above all floors. */
 const TOP = "top";
