@@ -3,12 +3,15 @@
 import process from "node:process";
 import { type Command, InvalidArgumentError } from "commander";
 import { Commands } from "./commands.ts";
+import { addCompletion } from "./completion.ts";
 import { addConnections } from "./connections.ts";
 import { addDefinitions } from "./definitions.ts";
 import { addLists } from "./lists.ts";
 import { addMessages } from "./messages.ts";
 import { URI_DEFAULT, URI_VARIABLE } from "./place.ts";
 import { addStatus } from "./status.ts";
+import { addTail } from "./tail.ts";
+import { addTop } from "./top.ts";
 import { addTopology } from "./topology.ts";
 import { addUsers } from "./users.ts";
 import { addVhosts } from "./vhosts.ts";
@@ -29,13 +32,16 @@ export function registerCtl(program: Command): Command {
     .addHelpText("after", HELP);
   const commands = new Commands(ctl);
   addStatus(commands);
+  addTop(commands);
   addLists(commands);
   addTopology(commands);
   addMessages(commands);
+  addTail(commands);
   addConnections(commands);
   addUsers(commands);
   addVhosts(commands);
   addDefinitions(commands);
+  addCompletion(commands);
   // Whoever reads may have had enough: `leveret ctl list_queues | head`.
   process.stdout.on("error", () => process.exit(0));
   return ctl;
