@@ -14,6 +14,7 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   http: ["lib", "runtime", "wire", "config", "store", "core"],
   doctor: ["lib", "runtime", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
+  ctl: ["lib", "runtime", "wire", "config", "client"],
 };
 /** The composition root and the command line stand above all floors. */
 const TOP = "top";
