@@ -15,14 +15,23 @@ import { Management } from "./core/management/management.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
 import { Realm } from "./core/realm.ts";
+import { Observations } from "./core/statistics/histogram.ts";
+import { Registry } from "./core/statistics/registry.ts";
+import { Statistics } from "./core/statistics/statistics.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
+import { NodeGauges } from "./http/node_gauges.ts";
+import type { HttpServices, Product } from "./http/services.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { isDiskFull } from "./lib/disk_full.ts";
+import type { LogTap } from "./lib/log_tap.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { loadDefinitions } from "./load_definitions.ts";
+import { Mqtt } from "./mqtt/mqtt.ts";
 import { currentRuntime } from "./runtime/current.ts";
+import type { HttpServer } from "./runtime/http_server.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
+import { processProbe } from "./runtime/process_probe.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
 import { DamageList } from "./store/damage_list.ts";
 import { DataDir } from "./store/data_dir.ts";
@@ -36,6 +45,7 @@ import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
+import { LoopLag, timedSyncer } from "./self_timing.ts";
 import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
@@ -52,13 +62,15 @@ export interface BrokerHooks {
    * on disk; the process should end. Without this hook the fault is thrown as an uncaught exception.
    */
   readonly onFault?: (fault: Error) => void;
+  /** The log's lines, for those who look on over HTTP. */
+  readonly log?: LogTap;
 }
 
 /** What may change while a broker runs. */
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp";
+  readonly protocol: "amqp" | "mqtt" | "http" | "metrics";
   readonly host: string;
   readonly port: number;
 }
@@ -67,6 +79,7 @@ export interface Listening {
 export class Broker {
   readonly #onFault: (fault: unknown) => void;
   readonly #runtime: Runtime | null;
+  readonly #log: LogTap | null;
   #config: Config;
   #parts: Parts | null = null;
   #starting = false;
@@ -78,6 +91,7 @@ export class Broker {
   constructor(config: PartialConfig = {}, hooks: BrokerHooks = {}, runtime: Runtime | null = null) {
     this.#config = completeConfig(config);
     this.#runtime = runtime;
+    this.#log = hooks.log ?? null;
     const report = hooks.onFault ?? ((fault) => {
       queueMicrotask(() => {
         throw fault;
@@ -101,8 +115,7 @@ export class Broker {
 
   /** What is listened on, with the ports that were really bound. */
   get listeners(): readonly Listening[] {
-    const address = this.#parts?.amqp?.address;
-    return address === undefined ? [] : [{ protocol: "amqp", ...address }];
+    return this.#parts?.listeners ?? [];
   }
 
   /** What is short, and the way to stop publishers by hand; null while the broker is not running. */
@@ -129,7 +142,7 @@ export class Broker {
     try {
       parts.openStore();
       await loadDefinitions(parts.management, this.#config.loadDefinitions);
-      await parts.listen();
+      await parts.listen(this.#log);
       this.#parts = parts;
     } catch (error) {
       await parts.close();
@@ -149,7 +162,10 @@ export class Broker {
 
 /** A running broker's parts. */
 class Parts {
-  amqp: AmqpListener | null = null;
+  #amqp: AmqpListener | null = null;
+  readonly #mqtt: Mqtt;
+  #http: HttpServer | null = null;
+  #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
   readonly management: Management;
@@ -163,6 +179,10 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
+  readonly #registry = new Registry();
+  readonly #observations = new Observations();
+  readonly #lag: LoopLag;
+  #statistics: Statistics | null = null;
   #dataDir: DataDir | null = null;
   #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
@@ -180,7 +200,8 @@ class Parts {
     this.#config = config;
     this.#onFault = onFault;
     this.#runtime = runtime;
-    this.#syncer = config.memory ? null : runtime.startSyncer();
+    this.#syncer = config.memory ? null : timedSyncer(runtime.startSyncer(), this.#observations.syncs);
+    this.#lag = new LoopLag(this.#observations.loopLag);
     this.#watch = new Watch(() => this.#config, runtime.disk);
     this.alarms = this.#watch.alarms;
     this.#commit = new GroupCommit({
@@ -197,6 +218,21 @@ class Parts {
       durable: () => this.#whenDurable(),
       report: (text) => this.#log.warn("{text}", { text }),
       product: { name: NAME, version: VERSION },
+    });
+    this.#mqtt = new Mqtt({
+      settings: config.mqtt,
+      realm: this.#realm,
+      registry: this.#registry,
+      turn: this.#turn,
+      timers: this.#timers,
+      commit: this.#commit,
+      clock: this.#clock,
+      alarms: this.alarms,
+      log: textLog(getLogger(["leveret", "mqtt"])),
+      version: `${NAME} version ${VERSION}`,
+      segmentBytes: config.segmentBytes,
+      openStore: (id, durable, args) => this.#openQueue(id, durable, args),
+      nextStoreId: () => ++this.#queueIdMax,
     });
     // What waits for room is tried again.
     this.alarms.subscribe(() => this.#turn.schedule());
@@ -219,6 +255,7 @@ class Parts {
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
       this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
     }
+    this.#mqtt.restore();
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -286,6 +323,7 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
       commit: this.#commit,
+      churn: this.#registry.churn,
       limits: {
         queuesMax: QUEUES_MAX,
         exchangesMax: EXCHANGES_MAX,
@@ -345,15 +383,43 @@ class Parts {
   #reportEvent(event: StoreEvent): void {
     const { kind, path, offset, bytes, detail } = event;
     const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.#observations.storeEvent(kind);
     this.damage.add(event);
     if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
     else this.#log.info("{text}", { text });
   }
 
-  async listen(): Promise<void> {
-    const { amqp } = this.#config;
+  get listeners(): readonly Listening[] {
+    const amqp = this.#amqp?.address ?? null;
+    const bound = [
+      ["amqp", amqp],
+      ["mqtt", this.#mqtt.address],
+      ["http", this.#http?.address ?? null],
+      ["metrics", this.#metrics?.address ?? null],
+    ] as const;
+    return bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
+  }
+
+  async listen(log: LogTap | null): Promise<void> {
     this.#watch.start();
-    if (amqp.port < 0) return;
+    if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
+    await this.#mqtt.listen(this.#runtime);
+    await this.#listenForHttp(log);
+  }
+
+  get #product(): Product {
+    const { name } = this.#runtime;
+    return {
+      name: NAME,
+      version: VERSION,
+      platform: name,
+      platformVersion: processProbe.runtimeVersion,
+      node: `${NAME}@${hostname()}`,
+    };
+  }
+
+  async #listenForAmqp(): Promise<void> {
+    const { amqp } = this.#config;
     const services: AmqpServices = {
       settings: amqp,
       realm: this.#realm,
@@ -361,11 +427,62 @@ class Parts {
       commit: this.#commit,
       clock: this.#clock,
       log: textLog(getLogger(["leveret", "amqp"])),
-      product: { name: NAME, version: VERSION, platform: this.#runtime.name, node: `${NAME}@${hostname()}` },
+      product: this.#product,
       alarms: this.alarms,
       replies: new DirectReplies(),
+      registry: this.#registry,
     };
-    this.amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+    this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+  }
+
+  /** What nobody asked for is not even loaded. */
+  async #listenForHttp(log: LogTap | null): Promise<void> {
+    const { http, metrics } = this.#config;
+    if (http.port < 0 && metrics.port < 0) return;
+    const services = this.#httpServices(log);
+    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
+    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
+    if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
+    this.#lag.start();
+    services.statistics.sampler.start();
+  }
+
+  #httpServices(log: LogTap | null): HttpServices {
+    const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = this.#config;
+    const sockets = () => {
+      const http = (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0);
+      return http + (this.#amqp?.connectionCount ?? 0);
+    };
+    const gauges = new NodeGauges({
+      ...processProbe,
+      dataDir: memory ? "" : dataDir,
+      memoryLimit: () => this.#config.memoryBytesMax,
+      diskFree: () => memory ? 0 : this.#watch.freeBytes() ?? 0,
+      diskFreeLimit: () => this.#config.freeDiskBytesMin,
+    }, sockets);
+    const statistics = this.#statistics = new Statistics({
+      registry: this.#registry,
+      vhosts: this.#realm.vhosts,
+      intervalMs: statsIntervalMs,
+      samples: statsLogSize,
+      others: [gauges],
+    });
+    return {
+      realm: this.#realm,
+      management: this.management,
+      turn: this.#turn,
+      commit: this.#commit,
+      clock: this.#clock,
+      product: this.#product,
+      alarms: this.alarms,
+      statistics,
+      gauges,
+      observations: this.#observations,
+      messageBytesMax: amqp.messageBytesMax,
+      listeners: () => this.listeners,
+      log,
+      report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
+    };
   }
 
   #whenDurable(): Promise<void> {
@@ -381,6 +498,7 @@ class Parts {
     this.#clock.refresh();
     try {
       this.#realm.cool();
+      this.#mqtt.cool();
       this.#compactDefinitions();
     } catch (error) {
       if (!isDiskFull(error)) return this.#onFault(error);
@@ -403,11 +521,15 @@ class Parts {
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
     this.#watch.close();
+    this.#statistics?.sampler.stop();
+    this.#lag.stop();
     this.#timers.close();
-    await this.amqp?.close();
+    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+    await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();
       this.#realm.close();
+      this.#mqtt.close();
       await this.#commit.drain();
       if (this.#config.sync) this.#lastStop?.stopped();
     } finally {

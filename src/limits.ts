@@ -2,6 +2,12 @@
 
 /** AMQP frame before the connection is open, bytes: nobody unknown makes us hold more (AMQP 4.2.3 asks for at least 4096). */
 export const PRE_AUTH_FRAME_BYTES_MAX = 8 * 1024;
+/** MQTT packet before the client is known, bytes: a CONNECT with its will. */
+export const MQTT_CONNECT_BYTES_MAX = 64 * 1024;
+/** Topics with a retained message, of one virtual host: each costs a few hundred bytes of memory. */
+export const RETAINED_MAX = 1_000_000;
+/** From accept to CONNECT, absolute: slow clients must not hold sockets. */
+export const MQTT_CONNECT_MS_MAX = 10_000;
 /** Names and addresses of failed logins that are remembered, entries of up to 600 bytes. */
 export const LOGIN_FAILURES_MAX = 10_000;
 /** A field table inside a field table inside ...: the decoder's own stack, and what RabbitMQ's clients ever use. */
@@ -55,6 +61,22 @@ export const DIRECT_REPLY_PENDING_BYTES_MAX = 4 * 1024 * 1024;
 export const STREAM_OFFSETS_MAX = 65_536;
 /** What the filter of one consumer of a stream asks for: each is compared with each message. */
 export const STREAM_FILTER_VALUES_MAX = 256;
+/** Connections to one HTTP listener: a browser holds six, a scraper one. */
+export const HTTP_CONNECTIONS_MAX = 1_000;
+/** The head of a request, bytes. */
+export const HTTP_HEADER_BYTES_MAX = 16 * 1024;
+/** From the first byte (or from accept) to the end of the head, absolute: slow heads must not hold sockets. */
+export const HTTP_HEADERS_MS_MAX = 10_000;
+/** The same to the end of the body. */
+export const HTTP_REQUEST_MS_MAX = 60_000;
+/** A connection without a request. */
+export const HTTP_IDLE_MS_MAX = 60_000;
+/** A peer that takes nothing of its answer is cut off after it. */
+export const HTTP_STALL_MS_MAX = 30_000;
+/** A file of definitions: of a million queues, about. */
+export const HTTP_DEFINITIONS_BYTES_MAX = 256 * 1024 * 1024;
+/** The body of most requests; publishing and definitions have limits of their own. */
+export const HTTP_BODY_BYTES_MAX = 1024 * 1024;
 /** Of a broker: what administrators make, so only to keep an accident from filling the memory. */
 export const USERS_MAX = 100_000;
 export const VHOSTS_MAX = 10_000;

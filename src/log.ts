@@ -3,6 +3,7 @@
 // unless that program configures LogTape.
 
 import { writeSync } from "node:fs";
+import type { LogTap } from "./lib/log_tap.ts";
 import { configureSync, type LogLevel as TapeLevel, type LogRecord } from "@logtape/logtape";
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "none";
@@ -24,12 +25,26 @@ const LEVEL_NAMES: Readonly<Record<TapeLevel, string>> = {
 };
 
 /** Sends records of `level` and above to `write`, one call per line. */
-export function startLog(level: LogLevel, write: (line: string) => void = writeStandardError): void {
+export function startLog(
+  level: LogLevel,
+  write: (line: string) => void = writeStandardError,
+  tap: LogTap | null = null,
+): void {
   const lowestLevel = TAPE_LEVELS[level];
   const withStack = level === "debug";
   configureSync({
     reset: true,
-    sinks: { lines: (record) => write(lineOf(record, withStack)) },
+    sinks: {
+      lines: (record) => {
+        write(lineOf(record, withStack));
+        tap?.write({
+          timeMs: record.timestamp,
+          level: LEVEL_NAMES[record.level].trim(),
+          category: categoryOf(record),
+          text: oneLine(messageOf(record, withStack)),
+        });
+      },
+    },
     loggers: [
       { category: "leveret", lowestLevel, sinks: ["lines"] },
       { category: ["logtape", "meta"], lowestLevel: lowestLevel === null ? null : "error", sinks: ["lines"] },
@@ -39,12 +54,17 @@ export function startLog(level: LogLevel, write: (line: string) => void = writeS
 
 /** `time level category: message`, without a line break inside and without passwords of URIs. */
 export function lineOf(record: LogRecord, withStack: boolean): string {
-  const category = record.category.filter((part, index) => index > 0 || part !== "leveret").join(".");
-  const message = record.message.map((part, index) => index % 2 === 0 ? `${part}` : valueText(part, withStack)).join(
-    "",
-  );
   const time = new Date(record.timestamp).toISOString();
-  return `${time} ${LEVEL_NAMES[record.level]} ${category || "broker"}: ${oneLine(message)}\n`;
+  const message = oneLine(messageOf(record, withStack));
+  return `${time} ${LEVEL_NAMES[record.level]} ${categoryOf(record)}: ${message}\n`;
+}
+
+function categoryOf({ category }: LogRecord): string {
+  return category.filter((part, index) => index > 0 || part !== "leveret").join(".") || "broker";
+}
+
+function messageOf({ message }: LogRecord, withStack: boolean): string {
+  return message.map((part, index) => index % 2 === 0 ? `${part}` : valueText(part, withStack)).join("");
 }
 
 /** Control characters escaped: what a client names itself must not forge lines or drive a terminal. */

@@ -26,7 +26,7 @@ export class Watch {
     this.#config = config;
     this.#disk = disk;
     const alarms = this.alarms = new Alarms({
-      freeDiskBytes: () => this.#freeBytes(),
+      freeDiskBytes: () => this.freeBytes(),
       get freeDiskBytesMin() {
         return config().freeDiskBytesMin;
       },
@@ -62,7 +62,7 @@ export class Watch {
   /** Whether a spare segment may take its part of the disk. */
   hasRoomForSpare(): boolean {
     const { segmentBytes, freeDiskBytesMin } = this.#config();
-    return !this.alarms.active && (this.#freeBytes() ?? Infinity) - segmentBytes >= freeDiskBytesMin;
+    return !this.alarms.active && (this.freeBytes() ?? Infinity) - segmentBytes >= freeDiskBytesMin;
   }
 
   close(): void {
@@ -70,7 +70,7 @@ export class Watch {
   }
 
   /** Free bytes of the disk with the data directory; null where that cannot be told. */
-  #freeBytes(): number | null {
+  freeBytes(): number | null {
     const { memory, dataDir } = this.#config();
     if (memory) return null;
     try {

@@ -2,6 +2,7 @@
 
 import type { QueueType } from "../core/any_queue.ts";
 import { checkConsumerArguments } from "../core/stream_reading.ts";
+import type { ChannelCounters } from "../core/statistics/counters.ts";
 import { CHANNEL_CONSUMERS_MAX } from "../limits.ts";
 import { AmqpConsumer, writeGetOk } from "./consumer.ts";
 import type { Channel } from "./channel.ts";
@@ -45,6 +46,8 @@ import {
   writeTxRollbackOk,
   writeTxSelectOk,
 } from "../wire/amqp_methods.ts";
+
+type GetCounters = Pick<ChannelCounters, "get" | "getNoAck" | "redeliver">;
 
 const CLASS_EXCHANGE = 40;
 const CLASS_QUEUE = 50;
@@ -184,7 +187,14 @@ function get(channel: Channel, method: BasicGet): void {
   channel.reply((out) => {
     // Queue or channel may have gone while earlier replies waited for the disk.
     const message = queue.gone || channel.released ? null : getter.get();
-    if (message === null) return writeBasicGetEmpty(out, channel.number);
+    const { counters } = channel;
+    if (message === null) {
+      counters.getEmpty++;
+      queue.counters.getEmpty++;
+      return writeBasicGetEmpty(out, channel.number);
+    }
+    countGet(counters, message.redelivered, method.noAck);
+    countGet(queue.counters, message.redelivered, method.noAck);
     const { position, recordBytes, bodyBytes } = message;
     const deliveryTag = channel.deliveries.nextTag();
     const { frameBytesMax } = channel.connection;
@@ -193,6 +203,12 @@ function get(channel: Channel, method: BasicGet): void {
     channel.deliveries.watch(queue);
     channel.deliveries.hold(deliveryTag, getter, null, position, recordBytes, bodyBytes);
   });
+}
+
+function countGet(counters: GetCounters, redelivered: boolean, noAck: boolean): void {
+  if (noAck) counters.getNoAck++;
+  else counters.get++;
+  if (redelivered) counters.redeliver++;
 }
 
 /** RabbitMQ's meaning of `global`: false for each new consumer of the channel, true for all of them together. */

@@ -3,6 +3,7 @@
 
 import type { Session } from "../core/identity/session.ts";
 import { Queue } from "../core/queue.ts";
+import { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { Servable } from "../core/turn.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
@@ -52,7 +53,8 @@ export class Channel implements PublisherHost, Sender, Servable {
   /** The consumer of its direct replies. */
   replyConsumer: ReplyConsumer | null = null;
   readonly replies: Replies;
-  readonly deliveries = new Deliveries(() => this.wakeConsumers());
+  readonly counters = new ChannelCounters();
+  readonly deliveries = new Deliveries(() => this.wakeConsumers(), this.counters);
   /** We have sent channel.close and wait for close-ok, or owe the peer one. */
   #closing = false;
   /** The peer has sent channel.close. */
@@ -75,6 +77,7 @@ export class Channel implements PublisherHost, Sender, Servable {
       connection.holdings.addReplies(change);
     });
     this.#publisher = new Publisher(this);
+    connection.services.registry.channelOpened();
   }
 
   // Frames
@@ -163,6 +166,7 @@ export class Channel implements PublisherHost, Sender, Servable {
   release(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.connection.services.registry.channelClosed(this.vhost.name, this.counters);
     this.session.closeChannel();
     this.#publisher.release();
     // The last first: of a queue's tens of thousands each is found at the end, and nobody behind it has to move up.
@@ -185,6 +189,15 @@ export class Channel implements PublisherHost, Sender, Servable {
   abandon(): void {
     this.release();
     this.replies.clear();
+  }
+
+  /** Its confirms, when it asked for them. */
+  get confirms(): Confirms | null {
+    return this.#confirms;
+  }
+
+  get transaction(): Transaction | null {
+    return this.#transaction;
   }
 
   /** It holds nothing any more, and may not be given anything. */
@@ -338,7 +351,8 @@ export class Channel implements PublisherHost, Sender, Servable {
   selectConfirms(): void {
     if (this.#transaction !== null) throw new AmqpError(406, "cannot switch from tx to confirm mode");
     this.#confirms ??= new Confirms(this.connection.services.commit, {
-      acknowledge: (deliveryTag, multiple) => {
+      acknowledge: (deliveryTag, multiple, count) => {
+        this.counters.confirm += count;
         if (this.#closed || this.connection.gone) return;
         writeBasicAck(this.connection.conn.out, this.number, { deliveryTag, multiple });
         this.connection.touch();

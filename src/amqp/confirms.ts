@@ -6,8 +6,8 @@ import type { CommitWaiter, GroupCommit } from "../store/group_commit.ts";
 
 /** Where confirms go. */
 export interface ConfirmsHost {
-  /** Sends basic.ack. */
-  acknowledge(upTo: number, multiple: boolean): void;
+  /** Sends basic.ack, which confirms `count` messages. */
+  acknowledge(upTo: number, multiple: boolean, count: number): void;
   /** Sends basic.nack of this one. */
   refuse(number: number): void;
   /** Sees to it that `settleTurn` is called when the turn ends. */
@@ -30,6 +30,11 @@ export class Confirms implements CommitWaiter {
   constructor(commit: GroupCommit, host: ConfirmsHost) {
     this.#commit = commit;
     this.#host = host;
+  }
+
+  /** Published, and neither confirmed nor refused. */
+  get openCount(): number {
+    return this.published - this.#confirmed - this.#refused.length;
   }
 
   /** A message was published; `toDisk` when its confirm must wait for the disk. Hot. */
@@ -68,9 +73,9 @@ export class Confirms implements CommitWaiter {
   #confirm(upTo: number): void {
     if (upTo <= this.#confirmed) return;
     if (this.#refused.length > 0) return this.#confirmAround(upTo);
-    const multiple = upTo - this.#confirmed > 1;
+    const count = upTo - this.#confirmed;
     this.#confirmed = upTo;
-    this.#host.acknowledge(upTo, multiple);
+    this.#host.acknowledge(upTo, count > 1, count);
   }
 
   /** Some were refused: they are told already. */
@@ -88,6 +93,6 @@ export class Confirms implements CommitWaiter {
       within++;
     }
     refused.splice(0, within);
-    if (count > 0) this.#host.acknowledge(last, count > 1);
+    if (count > 0) this.#host.acknowledge(last, count > 1, count);
   }
 }

@@ -2,8 +2,11 @@
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
 import type { Alarms } from "../core/alarms.ts";
+import { Traffic } from "../core/statistics/counters.ts";
+import type { ConnectionState } from "../core/statistics/registry.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
+import { ReadGate } from "../lib/read_gate.ts";
 import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
@@ -29,7 +32,7 @@ import { Deadlines } from "./deadlines.ts";
 import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
 import { Holdings } from "./holdings.ts";
-import { ReadGate } from "./read_gate.ts";
+import { LiveAmqpConnection } from "./live.ts";
 import type { AmqpServices } from "./services.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {
@@ -39,6 +42,11 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   frameBytesMax = 0;
   /** The socket is gone. */
   gone = false;
+  /** What management shows of it; null until it is open. */
+  live: LiveAmqpConnection | null = null;
+  readonly traffic = new Traffic();
+  chunksRead = 0;
+  writes = 0;
   #opened: Opened | null = null;
   #handshake: Handshake | null;
   /** We have sent connection.close and wait for close-ok. */
@@ -87,6 +95,19 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     return addressText(this.conn.remote.host, this.conn.remote.port);
   }
 
+  get state(): ConnectionState {
+    if (this.#closing) return "closing";
+    return this.gate.blocked ? "blocked" : this.#alarms.active ? "blocking" : "running";
+  }
+
+  get channels(): Iterable<Channel> {
+    return this.#channels.values();
+  }
+
+  get channelCount(): number {
+    return this.#channels.size;
+  }
+
   /** Whether the client announced a capability. */
   understands(capability: string): boolean {
     return this.#opened?.capabilities.has(capability) ?? false;
@@ -95,6 +116,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   // Reading
 
   onData(chunk: Uint8Array): void {
+    this.traffic.received += chunk.length;
+    this.chunksRead++;
     this.#deadlines.heard = true;
     this.services.clock.refresh();
     // A turn ends for every chunk, whatever stands in it: what is to be written and synced must not wait for the next.
@@ -134,8 +157,10 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Hot. */
   frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.gone) return true;
-    if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
-    this.#handle(type, number, bytes, at, size);
+    // Refused here and now: nothing of what a stranger has sent behind it is kept.
+    if (this.#handshake !== null) this.#read(() => this.#handle(type, number, bytes, at, size));
+    else if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
+    else this.#handle(type, number, bytes, at, size);
     return this.conn.out.length < this.#readUpTo || !this.#holdBack();
   }
 
@@ -237,6 +262,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     if (this.gone) return;
     this.#deadlines.spoke(performance.now());
     this.#sendAheadBytes = OUT_BUFFER_BYTES;
+    this.writes++;
     this.conn.flush();
   }
 
@@ -258,6 +284,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
    */
   #sendAhead(): void {
     this.services.commit.flush();
+    this.writes++;
     this.conn.flush();
   }
 
@@ -277,6 +304,8 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.#handshake = null;
     this.frameBytesMax = opened.frameBytesMax;
     this.#deadlines.opened(opened.heartbeatSeconds * 1000);
+    this.live = new LiveAmqpConnection(this, opened);
+    this.services.registry.opened(this.live);
     this.services.log.info(`${this.peer} connected as '${opened.session.user.name}' to vhost '${opened.vhost.name}'`);
   }
 
@@ -367,6 +396,7 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     this.services.clock.refresh();
     this.services.turn.schedule();
     this.#release();
+    if (this.live !== null) this.services.registry.closed(this.live);
     if (error !== null) this.services.log.debug(`${this.peer}: ${error.message}`);
     else if (this.#opened !== null) this.services.log.info(`${this.peer} disconnected`);
     this.#onGone(this);

@@ -40,6 +40,7 @@ import { FileFault } from "../runtime/fault.ts";
 import { REPLIES_WAITING_MAX } from "../limits.ts";
 import { writeBody } from "../wire/amqp_frame.ts";
 import { AmqpConnection } from "./connection.ts";
+import { Registry } from "../core/statistics/registry.ts";
 import { DirectReplies } from "./direct_replies.ts";
 
 const MESSAGES = 400;
@@ -62,6 +63,7 @@ class WatchedCommit extends GroupCommit {
 
 /** A socket that takes everything at once, and remembers how many stores had something to write when it sent. */
 class WatchedConn implements Conn {
+  readonly sentBytes = 0;
   readonly remote = { host: "127.0.0.1", port: 1 };
   readonly local = { host: "127.0.0.1", port: 2 };
   readonly out: OutBuffer = new OutBuffer(new BufferPool());
@@ -132,6 +134,7 @@ function setUp() {
     product: { name: "test", version: "0", platform: "test", node: "test@here" },
     alarms,
     replies: new DirectReplies(),
+    registry: new Registry(),
   }, () => {});
   const declared = vhost.declareQueue(
     "q",

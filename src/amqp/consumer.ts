@@ -2,7 +2,8 @@
 // a delivery go into the connection's out-buffer in one piece, copied as they were stored.
 
 import type { AnyQueue, ConsumeRequest, Source } from "../core/any_queue.ts";
-import type { Consumer } from "../core/queue.ts";
+import type { Consumer, ShownConsumer } from "../core/consumer.ts";
+import type { ChannelCounters, QueueCounters } from "../core/statistics/counters.ts";
 import { copyBytes, type OutBuffer } from "../lib/out_buffer.ts";
 import type { Message } from "../store/message.ts";
 import {
@@ -26,6 +27,8 @@ import {
 } from "../wire/amqp_values.ts";
 import type { Channel } from "./channel.ts";
 import type { Deliveries } from "./deliveries.ts";
+import { fromTable } from "./field_values.ts";
+import { LiveAmqpConsumer } from "./live.ts";
 
 /** Method id, delivery tag, redelivered. */
 const DELIVER_FIXED_BYTES = 4 + 8 + 1;
@@ -55,7 +58,11 @@ export class AmqpConsumer implements Consumer {
   /** consume-ok is written, and the channel's flow is on: deliveries may follow. */
   #flows = false;
   #started = false;
+  /** What management shows of it. */
+  shown!: ShownConsumer;
   readonly #channel: Channel;
+  readonly #counters: ChannelCounters;
+  readonly #queueCounters: QueueCounters;
   readonly #deliveries: Deliveries;
   readonly #tagBytes: Uint8Array;
   /** Where its deliveries go back to. */
@@ -68,6 +75,8 @@ export class AmqpConsumer implements Consumer {
     options: ConsumerOptions,
   ) {
     this.#channel = channel;
+    this.#counters = channel.counters;
+    this.#queueCounters = queue.counters;
     this.#deliveries = channel.deliveries;
     this.queue = queue;
     this.tag = tag;
@@ -82,6 +91,7 @@ export class AmqpConsumer implements Consumer {
   /** Joins its queue. Throws when the queue refuses it. */
   attach(where: string, args: ConsumeRequest["args"], prefetchIsShared: boolean): void {
     const { tag, prefetch } = this;
+    this.shown = new LiveAmqpConsumer(this, fromTable(args), this.#channel);
     this.#source = this.queue.addConsumer(this, where, { tag, prefetch, prefetchIsShared, args });
   }
 
@@ -121,9 +131,19 @@ export class AmqpConsumer implements Consumer {
     );
     channel.connection.touch();
     const { position, recordBytes, bodyBytes } = message;
+    const counters = this.#counters;
+    const queueCounters = this.#queueCounters;
+    if (message.redelivered) {
+      counters.redeliver++;
+      queueCounters.redeliver++;
+    }
     if (this.noAck) {
+      counters.deliverNoAck++;
+      queueCounters.deliverNoAck++;
       this.#source.settle(position, recordBytes, bodyBytes);
     } else {
+      counters.deliver++;
+      queueCounters.deliver++;
       this.unsettled++;
       this.#deliveries.hold(deliveryTag, this.#source, this, position, recordBytes, bodyBytes);
     }

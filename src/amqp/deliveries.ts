@@ -4,6 +4,7 @@
 import type { Source } from "../core/any_queue.ts";
 import { Queue } from "../core/queue.ts";
 import { Message } from "../store/message.ts";
+import { ChannelCounters } from "../core/statistics/counters.ts";
 import { CONSUMER_TIMEOUT_MS } from "../limits.ts";
 import type { AmqpConsumer } from "./consumer.ts";
 import { DeliveryClock } from "./delivery_clock.ts";
@@ -26,13 +27,20 @@ export class Deliveries {
   #tag = 0;
   readonly #unacked = new Unacked();
   readonly #onRoom: () => void;
+  readonly #counters: ChannelCounters;
   readonly #settleAcked = (delivery: Delivery): void => this.#settle(delivery, ACKNOWLEDGED);
   readonly #settleRejected = (delivery: Delivery): void => this.#settle(delivery, REJECTED);
   readonly #settleRequeued = (delivery: Delivery): void => this.#settle(delivery, REQUEUED);
 
   /** `onRoom` is called when the shared prefetch was used up and is not any more. */
-  constructor(onRoom: () => void) {
+  constructor(onRoom: () => void, counters = new ChannelCounters()) {
     this.#onRoom = onRoom;
+    this.#counters = counters;
+  }
+
+  /** Delivered and not settled, those of basic.get included. */
+  get unackedCount(): number {
+    return this.#unacked.count;
   }
 
   /** Hot. */
@@ -115,8 +123,13 @@ export class Deliveries {
     }
     const { position, recordBytes, bodyBytes } = delivery;
     if (outcome === REQUEUED) return queue.requeue(position, bodyBytes);
-    if (outcome === ACKNOWLEDGED) queue.settle(position, recordBytes, bodyBytes);
-    else queue.reject(position, recordBytes, bodyBytes);
+    if (outcome === ACKNOWLEDGED) {
+      queue.settle(position, recordBytes, bodyBytes);
+      this.#counters.ack++;
+      queue.counters.ack++;
+    } else {
+      queue.reject(position, recordBytes, bodyBytes);
+    }
     queue.wake();
   }
 

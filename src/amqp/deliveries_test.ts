@@ -8,6 +8,7 @@ import { Transaction } from "./transaction.ts";
 
 /** What happens to the positions of a queue that only takes notes. */
 class NotingQueue {
+  readonly counters = { ack: 0 };
   readonly seen: string[] = [];
   settle(position: number): void {
     this.seen.push(`acked ${position}`);

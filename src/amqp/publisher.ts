@@ -1,6 +1,7 @@
 // What a channel publishes: puts method, header and bodies of a message together, finds its queues, hands it to them.
 // A message that lies whole in one chunk is never copied here; what the end of a chunk cuts is.
 
+import { type ChannelCounters, ExchangeCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
@@ -40,6 +41,7 @@ export const NO_CONSUMERS = 313;
 
 /** What a channel does with a message that is whole. */
 export interface PublisherHost {
+  readonly counters: ChannelCounters;
   readonly vhost: VirtualHost;
   readonly messageBytesMax: number;
   nowMs(): number;
@@ -81,6 +83,8 @@ export class Publisher {
   #revision = 0;
   #queues: readonly Target[] = [];
   #anyDurable = false;
+  /** Of the exchange it leads through first. */
+  #exchangeCounters = new ExchangeCounters();
   /** MESSAGE_PERSISTENT when one of them keeps messages of any delivery mode. */
   #keptFlags = 0;
   /** Of a route that leads through a deduplicating exchange; such a route is never kept. */
@@ -214,10 +218,11 @@ export class Publisher {
     if (this.#special) return this.#completeSpecial();
     if (!this.#routeIsCached()) this.#findQueues(message, NO_KEYS);
     const queues = this.#queues;
+    this.#count(queues.length);
     let refused = false;
     if (queues.length === 0) {
       const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
-      if (this.#mandatory && !replied) host.returned(message, NO_ROUTE);
+      if (!replied) this.#unroutable(message, this.#mandatory);
     } else {
       try {
         for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
@@ -247,6 +252,7 @@ export class Publisher {
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       this.#queues = [];
+      this.#exchangeCounters = new ExchangeCounters();
       this.#remember = null;
       this.#replyAddress = null;
     }
@@ -258,6 +264,7 @@ export class Publisher {
     const host = this.#host;
     const found = this.#queues;
     const queues = immediate ? found.filter((queue) => host.deliversNow(queue)) : found;
+    this.#count(queues.length);
     const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
     let refused = false;
     try {
@@ -268,11 +275,29 @@ export class Publisher {
     }
     if (queues.length > 0 && !refused) this.#remember?.();
     if (queues.length === 0 && !replied) {
-      if (mandatory && found.length === 0) host.returned(message, NO_ROUTE);
-      else if (immediate) host.returned(message, NO_CONSUMERS);
+      if (found.length === 0) this.#unroutable(message, mandatory, immediate);
+      else host.returned(message, NO_CONSUMERS);
     }
     host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
     return !refused;
+  }
+
+  /** Hot. */
+  #count(queueCount: number): void {
+    this.#host.counters.publish++;
+    const exchange = this.#exchangeCounters;
+    exchange.publishIn++;
+    exchange.publishOut += queueCount;
+  }
+
+  #unroutable(message: Message, mandatory: boolean, immediate = false): void {
+    const host = this.#host;
+    if (mandatory || immediate) {
+      host.counters.returnUnroutable++;
+      host.returned(message, mandatory ? NO_ROUTE : NO_CONSUMERS);
+    } else {
+      host.counters.dropUnroutable++;
+    }
   }
 
   #routeIsCached(): boolean {
@@ -297,6 +322,7 @@ export class Publisher {
     const keys = copies.length === 0 ? [routingKey] : [routingKey, ...copies];
     if (!isAuthorized) this.#host.authorizePublish(exchange, keys);
     const route = this.#host.vhost.route(exchange, keys, message);
+    this.#exchangeCounters = this.#host.vhost.exchange(exchange).counters;
     this.#queues = route.queues;
     this.#remember = route.remember;
     this.#anyDurable = this.#queues.some((queue) => queue.durable);

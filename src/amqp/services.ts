@@ -2,6 +2,7 @@
 
 import type { Alarms } from "../core/alarms.ts";
 import type { Realm } from "../core/realm.ts";
+import type { Registry } from "../core/statistics/registry.ts";
 import type { Turn } from "../core/turn.ts";
 import type { CoarseClock } from "../lib/clock.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
@@ -34,4 +35,6 @@ export interface AmqpServices {
   readonly product: Product;
   readonly alarms: Alarms;
   readonly replies: DirectReplies;
+  /** Where connections are shown. */
+  readonly registry: Registry;
 }

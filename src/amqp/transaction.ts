@@ -51,6 +51,14 @@ export class Transaction {
     this.#grow(ENTRY_BYTES);
   }
 
+  get publicationCount(): number {
+    return this.#publications.length;
+  }
+
+  get settlementCount(): number {
+    return this.#settlements.length;
+  }
+
   takePublications(): Publication[] {
     const taken = this.#publications;
     this.#publications = [];

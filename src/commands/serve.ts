@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { Broker } from "../broker.ts";
 import { configOf } from "../config/config.ts";
 import { OPTIONS } from "../config/options.ts";
+import { LogTap } from "../lib/log_tap.ts";
 import { startLog } from "../log.ts";
 import { NAME, VERSION } from "../version.ts";
 import { fail } from "./failure.ts";
@@ -20,7 +21,8 @@ const KEEP_ALIVE_MS = 2 ** 30;
 export async function serve(command: Command): Promise<void> {
   const { values } = settingsOf(command);
   const config = configOf(values);
-  startLog(config.logLevel);
+  const tap = new LogTap();
+  startLog(config.logLevel, undefined, tap);
   const log = getLogger("leveret");
   const withStack = config.logLevel === "debug";
 
@@ -28,7 +30,7 @@ export async function serve(command: Command): Promise<void> {
   process.on("uncaughtException", (error) => fail(error, true));
   process.on("unhandledRejection", (error) => fail(error, true));
 
-  const broker = new Broker(config, { onFault: (fault) => fail(fault, withStack) });
+  const broker = new Broker(config, { onFault: (fault) => fail(fault, withStack), log: tap });
   const signals = new Signals({
     stop: () => broker.stop(),
     exit: (code) => process.exit(code),
@@ -39,7 +41,7 @@ export async function serve(command: Command): Promise<void> {
   process.on("SIGINT", () => signals.receive("SIGINT"));
   const reload = new Reload(values, () => settingsOf(command).values, {
     apply: (config) => broker.reconfigure(config),
-    log: (level) => startLog(level),
+    log: (level) => startLog(level, undefined, tap),
     info: (text) => log.info("{text}", { text }),
     warn: (text) => log.warn("{text}", { text }),
   });

@@ -20,9 +20,23 @@ export interface Config {
   readonly defaultUser: string;
   readonly defaultPassword: string;
   readonly defaultUserOnlyLoopback: boolean;
+  /** How often samples are taken, and how many are kept. */
+  readonly statsIntervalMs: number;
+  readonly statsLogSize: number;
+  /** The HTTP API. */
+  readonly http: HttpConfig;
+  /** What Prometheus reads, without a password. */
+  readonly metrics: HttpConfig;
   /** A definitions file to import at start; "" for none. */
   readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
+  readonly mqtt: MqttConfig;
+}
+
+export interface HttpConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off: the default for programs that embed the broker. */
+  readonly port: number;
 }
 
 export interface AmqpConfig {
@@ -40,8 +54,33 @@ export interface AmqpConfig {
   readonly consumerPrefetch: number;
 }
 
+export interface MqttConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off. */
+  readonly port: number;
+  readonly packetBytesMax: number;
+  /** Messages that a client may have unacknowledged. */
+  readonly inFlightMax: number;
+  /** Messages that wait for one session; 0 for any number. */
+  readonly queuedMax: number;
+  /** 0 for ever. */
+  readonly sessionExpiryMax: number;
+  /** 0 for any. */
+  readonly keepAliveMax: number;
+  /** 0 for never. */
+  readonly systemIntervalSeconds: number;
+  readonly topicMapping: OptionValues["topicMapping"];
+}
+
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp">> & { readonly amqp?: Partial<AmqpConfig> };
+export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt" | "http" | "metrics">> & {
+  readonly amqp?: Partial<AmqpConfig>;
+  readonly mqtt?: Partial<MqttConfig>;
+  readonly http?: Partial<HttpConfig>;
+  readonly metrics?: Partial<HttpConfig>;
+};
+
+const OFF = -1;
 
 /** Every default; `dataDir` as found for `environment`. */
 export function defaultValues(environment: Readonly<Record<string, string | undefined>>): OptionValues {
@@ -57,9 +96,23 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, ...main } = given;
-  const { bind, port, ...tuning } = amqp;
-  const flat: Record<string, unknown> = { ...main, ...tuning, amqpBind: bind, amqpPort: port };
+  const { amqp = {}, mqtt = {}, http = {}, metrics = {}, ...main } = given;
+  const { bind, port, ...amqpTuning } = amqp;
+  const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
+  const flat: Record<string, unknown> = {
+    ...main,
+    ...amqpTuning,
+    ...mqttTuning,
+    amqpBind: bind,
+    amqpPort: port,
+    // A program gets no listener that it did not ask for: who starts several brokers must not find a port taken.
+    mqttBind,
+    mqttPort: mqttPort ?? OFF,
+    httpBind: http.bind,
+    httpPort: http.port ?? OFF,
+    metricsBind: metrics.bind,
+    metricsPort: metrics.port ?? OFF,
+  };
   for (const [name, value] of Object.entries(flat)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(OPTIONS, name)) throw new ConfigFault(`unknown setting '${name}'`);
@@ -92,6 +145,10 @@ export function configOf(values: OptionValues): Config {
     defaultUser: values.defaultUser,
     defaultPassword: values.defaultPassword,
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
+    statsIntervalMs: values.statsIntervalMs,
+    statsLogSize: values.statsLogSize,
+    http: Object.freeze({ bind: values.httpBind, port: values.httpPort }),
+    metrics: Object.freeze({ bind: values.metricsBind, port: values.metricsPort }),
     loadDefinitions: values.loadDefinitions,
     amqp: Object.freeze({
       bind: values.amqpBind,
@@ -102,6 +159,17 @@ export function configOf(values: OptionValues): Config {
       messageBytesMax: values.messageBytesMax,
       handshakeMs: values.handshakeMs,
       consumerPrefetch: values.consumerPrefetch,
+    }),
+    mqtt: Object.freeze({
+      bind: values.mqttBind,
+      port: values.mqttPort,
+      packetBytesMax: values.packetBytesMax,
+      inFlightMax: values.inFlightMax,
+      queuedMax: values.queuedMax,
+      sessionExpiryMax: values.sessionExpiryMax,
+      keepAliveMax: values.keepAliveMax,
+      systemIntervalSeconds: values.systemIntervalSeconds,
+      topicMapping: values.topicMapping,
     }),
   });
 }

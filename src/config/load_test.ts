@@ -33,6 +33,10 @@ test("without any setting every option has its default", () => {
     defaultUser: "guest",
     defaultPassword: "guest",
     defaultUserOnlyLoopback: true,
+    statsIntervalMs: 5000,
+    statsLogSize: 120,
+    http: { bind: "127.0.0.1", port: 15_672 },
+    metrics: { bind: "127.0.0.1", port: 15_692 },
     loadDefinitions: "",
     amqp: {
       bind: "127.0.0.1",
@@ -43,6 +47,17 @@ test("without any setting every option has its default", () => {
       messageBytesMax: 16 * 1024 * 1024,
       handshakeMs: 10_000,
       consumerPrefetch: 65_535,
+    },
+    mqtt: {
+      bind: "127.0.0.1",
+      port: 1883,
+      packetBytesMax: 16 * 1024 * 1024,
+      inFlightMax: 1000,
+      queuedMax: 100_000,
+      sessionExpiryMax: 0,
+      keepAliveMax: 0,
+      systemIntervalSeconds: 10,
+      topicMapping: "rabbitmq",
     },
   });
   assert.throws(() => ((config.amqp as { port: number }).port = 1), TypeError);

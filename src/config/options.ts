@@ -9,7 +9,7 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 
 export interface Option<T> {
-  readonly section: "main" | "amqp";
+  readonly section: "main" | "amqp" | "mqtt" | "mgmt";
   readonly key: string;
   /** What other brokers call it in their files. */
   readonly aliases: readonly string[];
@@ -92,6 +92,34 @@ export const OPTIONS = {
     true,
     "the default user may connect only from this machine",
   ),
+  statsIntervalMs: main(
+    "stats_interval",
+    null,
+    integer(100, 3_600_000),
+    5000,
+    "how often samples for rates are taken, milliseconds",
+  ),
+  statsLogSize: main(
+    "stats_log_size",
+    null,
+    integer(2, 10_000),
+    120,
+    "samples that are kept of everything that is in use",
+  ),
+  metricsBind: main(
+    "metrics_http_bind",
+    "--metrics-http-bind <address>",
+    text("an address"),
+    "127.0.0.1",
+    "address to listen on for Prometheus, without a password",
+  ),
+  metricsPort: main(
+    "metrics_http_port",
+    "--metrics-http-port <n>",
+    integer(-1, 65_535),
+    15_692,
+    "port to listen on for Prometheus; 0 picks a free one, -1 turns it off",
+  ),
   loadDefinitions: main(
     "load_definitions",
     "--load-definitions <file>",
@@ -131,6 +159,65 @@ export const OPTIONS = {
     "messages that a consumer may hold unsettled if it sets no prefetch, or 0; 0 for any number",
   ),
   messageBytesMax: amqp("max_message_size", null, byteSize(1, 512 * MIB), 16 * MIB, "largest message body, bytes"),
+  httpBind: mgmt("bind", "--http-bind <address>", text("an address"), "127.0.0.1", "address to listen on for HTTP"),
+  httpPort: mgmt(
+    "port",
+    "--http-port <n>",
+    integer(-1, 65_535),
+    15_672,
+    "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
+  ),
+  mqttBind: mqtt("bind", "--mqtt-bind <address>", text("an address"), "127.0.0.1", "address to listen on for MQTT"),
+  mqttPort: mqtt(
+    "port",
+    "--mqtt-port <n>",
+    integer(-1, 65_535),
+    1883,
+    "port to listen on for MQTT; 0 picks a free one, -1 turns MQTT off",
+  ),
+  packetBytesMax: mqtt("max_packet_size", null, byteSize(KIB, 256 * MIB - 1), 16 * MIB, "largest MQTT packet, bytes"),
+  inFlightMax: mqtt(
+    "max_inflight_messages",
+    null,
+    integer(1, 65_535),
+    1000,
+    "messages with QoS 1 and 2 that a client may have unacknowledged, at most",
+  ),
+  queuedMax: mqtt(
+    "max_queued_messages",
+    null,
+    integer(0, 2 ** 31 - 1),
+    100_000,
+    "messages that wait for one session; beyond it the oldest go; 0 for any number",
+  ),
+  sessionExpiryMax: mqtt(
+    "max_session_expiry",
+    null,
+    integer(0, 2 ** 32 - 2),
+    0,
+    "seconds that a session outlives its connection at most; 0 for ever",
+  ),
+  keepAliveMax: mqtt(
+    "max_keepalive",
+    null,
+    integer(0, 65_535),
+    0,
+    "longest keep-alive that clients of MQTT 5 are told to have, seconds; 0 for any",
+  ),
+  systemIntervalSeconds: mqtt(
+    "sys_interval",
+    null,
+    integer(0, 86_400),
+    10,
+    "how often $SYS topics are published, seconds; 0 for never",
+  ),
+  topicMapping: mqtt(
+    "topic_mapping",
+    null,
+    oneOf("rabbitmq", "exact"),
+    "rabbitmq",
+    "dots in MQTT topics: as with RabbitMQ, a level's end like '/'; or exact, kept apart (AMQP sees '/' for them)",
+  ),
 } as const;
 
 /** May change while the broker runs; the others take a restart. */
@@ -169,6 +256,16 @@ function main<T>(
 function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_AMQP_${key.toUpperCase()}`;
   return { section: "amqp", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
+  return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
+  return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

@@ -7,13 +7,16 @@ import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer, Owner } from "./queue.ts";
+import type { QueueCounters } from "./statistics/counters.ts";
 import type { Target } from "./target.ts";
 
-export type QueueType = "classic" | "quorum" | "stream";
+export type QueueType = "classic" | "quorum" | "stream" | "mqtt-qos0";
 
 /** Where a delivery goes back to: what settles it and what gives it anew. */
 export interface Source {
   readonly settings: { readonly consumerTimeoutMs: number | null };
+  /** Of the queue that it belongs to. */
+  readonly counters: QueueCounters;
   /** Serves who waits at the end of this turn, if there is something to deliver. Hot; idempotent. */
   wake(): void;
   /** Hot. */
@@ -46,6 +49,7 @@ export interface AnyQueue extends Target {
   readonly boundFrom: Set<Binding>;
   readonly consumers: readonly Consumer[];
   readonly store: QueueFiles;
+  readonly counters: QueueCounters;
   /** Deleted: takes and gives nothing any more. */
   readonly gone: boolean;
   /** Used since the last housekeeping; see `VirtualHost.cool`. */
@@ -78,6 +82,8 @@ export interface MessageGetter extends Source {
 
 /** The files of a queue. */
 export interface QueueFiles {
+  /** How many segment files it has. */
+  readonly segmentCount: number;
   cool(): void;
   close(): void;
   destroy(): void;

@@ -39,6 +39,11 @@ export class ConsumerRota<C extends Candidate> {
     this.#single = single;
   }
 
+  /** With `single`: the one that is served. */
+  get active(): C | null {
+    return this.#single ? this.#active : null;
+  }
+
   /** Who gets the next message, null when nobody takes one. Hot. */
   pick(): C | null {
     if (this.#ranked || this.#single) return this.#pickRanked();

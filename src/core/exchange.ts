@@ -8,6 +8,7 @@ import type { Deduplication } from "./deduplication.ts";
 import type { DelayedMessages } from "./delayed_messages.ts";
 import type { Matcher } from "./exchanges/matcher.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
+import { ExchangeCounters } from "./statistics/counters.ts";
 
 export type Destination = AnyQueue | Exchange;
 
@@ -47,6 +48,7 @@ export class Exchange implements ExchangeDeclaration {
   /** What holds beside its arguments; null for nothing. */
   policy: EffectivePolicy | null = null;
   readonly deduplication: Deduplication | null;
+  readonly counters = new ExchangeCounters();
   readonly #ownAlternate: string | null;
   /** Of type x-delayed-message: what it holds back. */
   delayed: DelayedMessages | null = null;

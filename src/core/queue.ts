@@ -20,6 +20,7 @@ import { readHeaders } from "./message_headers.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { QueueServices } from "./queue_services.ts";
 import { QueueSettings } from "./queue_settings.ts";
+import { QueueCounters } from "./statistics/counters.ts";
 import type { Servable, Turn } from "./turn.ts";
 import type { DeathReason } from "./x_death.ts";
 
@@ -60,12 +61,15 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   settings: QueueSettings;
   policy: EffectivePolicy | null = null;
   readonly store: MessageStore;
+  readonly counters: QueueCounters;
   readonly boundFrom = new Set<Binding>();
   readonly consumers: readonly Consumer[];
   /** Deleted: takes and gives nothing any more. */
   gone = false;
   /** Used since the last housekeeping; see `WarmQueues`. */
   warm = false;
+  /** An operator holds its messages back: nobody is given any, publishing goes on. */
+  #paused = false;
   #queued = false;
   /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
   #ruled = false;
@@ -92,6 +96,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     this.args = options.args;
     this.settings = settings;
     this.store = store;
+    this.counters = new QueueCounters(store);
     this.#services = services;
     this.#turn = services.turn;
     this.#rota = new ConsumerRota(settings.singleActiveConsumer);
@@ -146,6 +151,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (this.gone) return true;
     if (this.#ruled || (message.flags & MESSAGE_EXPIRES) !== 0) return this.#publishRuled(message);
     this.store.append(message);
+    this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
@@ -164,6 +170,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (key !== null && this.#deduplication!.isKnown(key, message.timestampMs)) return true;
     if ((message.flags & MESSAGE_EXPIRES) !== 0) this.#expires();
     this.store.append(message);
+    this.counters.publish++;
     // Only now: what a full disk refuses is published again.
     if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
@@ -223,6 +230,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const counts = this.#counts;
     const hasTtl = this.settings.messageTtlMs !== null;
     let bytes = SERVE_BYTES_MAX;
+    if (this.#paused) return false;
     while (store.readyCount > 0) {
       if (bytes <= 0) return true;
       const consumer = rota.pick();
@@ -260,7 +268,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   get(): MessageType | null {
     this.#lease?.renew();
     const message = this.#message;
-    if (!this.#settleHead() || !this.store.next(message)) return null;
+    if (this.#paused || !this.#settleHead() || !this.store.next(message)) return null;
     if (message.redelivered) this.#counts?.tell(message);
     // Another is at the head.
     if (this.#ruled) this.wake();
@@ -361,6 +369,25 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Somebody declared it again. */
   renew(): void {
     this.#lease?.renew();
+  }
+
+  /** With x-single-active-consumer: the one that is served. */
+  get activeConsumer(): Consumer | null {
+    return this.#rota.active;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Until the broker stops or somebody resumes it. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.wake();
   }
 
   addConsumer(consumer: Consumer, where: string): Source {

@@ -12,6 +12,7 @@ import { checkConsumers } from "./consumer_rota.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
+import { type Countable, QueueCounters } from "./statistics/counters.ts";
 import { StreamReader } from "./stream_reader.ts";
 import { readReading } from "./stream_reading.ts";
 import { StreamSettings } from "./stream_settings.ts";
@@ -45,6 +46,7 @@ export class Stream implements AnyQueue, Servable {
   settings: StreamSettings;
   policy: EffectivePolicy | null = null;
   readonly store: StreamStore;
+  readonly counters: QueueCounters;
   readonly turn: Turn;
   readonly #services: StreamServices;
   readonly boundFrom = new Set<Binding>();
@@ -63,6 +65,7 @@ export class Stream implements AnyQueue, Servable {
     this.policy = options.policy;
     this.#text = options.text;
     this.store = store;
+    this.counters = new QueueCounters(new StreamCount(store));
     this.turn = services.turn;
     this.#services = services;
   }
@@ -75,6 +78,7 @@ export class Stream implements AnyQueue, Servable {
   publish(message: Message): boolean {
     if (this.gone) return true;
     this.store.append(message);
+    this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
@@ -148,5 +152,19 @@ export class Stream implements AnyQueue, Servable {
   /** Now and then: lets go what is older or more than its limits allow. */
   retain(nowMs: number): void {
     this.store.retain(nowMs);
+  }
+}
+
+/** What is in flight stays in the stream, and counts as ready. */
+class StreamCount implements Countable {
+  readonly unackedCount = 0;
+  readonly #store: StreamStore;
+
+  constructor(store: StreamStore) {
+    this.#store = store;
+  }
+
+  get readyCount(): number {
+    return this.#store.messageCount;
   }
 }

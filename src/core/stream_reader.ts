@@ -24,6 +24,7 @@ const OFFSET_VALUE_AT = OFFSET_FIELD.length - 8;
 /** What a reader needs of its stream. */
 export interface ReadStream {
   readonly settings: Source["settings"];
+  readonly counters: Source["counters"];
   readonly store: StreamStore;
   readonly gone: boolean;
   readonly consumers: readonly Consumer[];
@@ -34,6 +35,7 @@ export interface ReadStream {
 
 export class StreamReader implements Servable, Source {
   readonly consumer: Consumer;
+  readonly counters: Source["counters"];
   readonly #stream: ReadStream;
   readonly #cursor: StreamCursor;
   readonly #reading: StreamReading;
@@ -55,6 +57,7 @@ export class StreamReader implements Servable, Source {
   constructor(stream: ReadStream, consumer: Consumer, reading: StreamReading) {
     const { store } = stream;
     this.consumer = consumer;
+    this.counters = stream.counters;
     this.#stream = stream;
     this.#reading = reading;
     this.#cursor = store.cursor();

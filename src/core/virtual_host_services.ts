@@ -6,6 +6,7 @@ import type { QueueFiles } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { DeadLetterServices } from "./dead_letters.ts";
 import type { DefinitionsSink } from "./definitions.ts";
+import type { Churn } from "./statistics/counters.ts";
 import type { StreamSettings } from "./stream_settings.ts";
 import type { Timers } from "./timers.ts";
 import type { Turn } from "./turn.ts";
@@ -26,6 +27,8 @@ export interface VirtualHostServices {
   readonly timers: Timers;
   readonly commit: DeadLetterServices["commit"];
   readonly limits: VirtualHostLimits;
+  /** Counts queues that come and go. */
+  readonly churn?: Churn;
 }
 
 /** What clients may declare in one virtual host: names that they choose must not cost memory without end. */

@@ -140,7 +140,9 @@ class BunConn implements Conn {
   readonly traffic: Traffic;
   handler: ConnHandler | null = null;
   /** The kernel took less than it was given: nothing is written before `drained`. */
+
   blocked = false;
+  sentBytes = 0;
   /** Our side ends: nothing is handed to the owner, and the socket closes when everything is sent. */
   closing = false;
   /** Our FIN is sent. */
@@ -314,6 +316,7 @@ class BunConn implements Conn {
     const count = out.end - out.start;
     if (count === 0) return;
     const written = this.socket.write(out.bytes as Uint8Array<ArrayBuffer>, out.start, count);
+    if (written > 0) this.sentBytes += written;
     if (written === count) {
       out.clear();
     } else {

@@ -144,6 +144,7 @@ class DenoConn implements Conn {
   /** The writing loop runs. */
   blocked = false;
   flushWanted = false;
+  sentBytes = 0;
   /** Our side ends: nothing is handed to the owner, and the socket closes when everything is sent. */
   closing = false;
   /** Our FIN is sent. */
@@ -290,7 +291,9 @@ class DenoConn implements Conn {
       while (sending.end > sending.start && fault === null) {
         try {
           const bytes = sending.bytes.subarray(sending.start, sending.end) as Uint8Array<ArrayBuffer>;
-          sending.consume(await this.socket.write(bytes));
+          const written = await this.socket.write(bytes);
+          this.sentBytes += written;
+          sending.consume(written);
           if (this.closing && !this.closed) this.#armLinger();
         } catch (error) {
           fault = error as Error;

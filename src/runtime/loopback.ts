@@ -136,7 +136,9 @@ class LoopbackConn implements Conn {
   readonly kernel: Uint8Array;
   kernelCount = 0;
   readonly limits: Limits;
+
   blocked = false;
+  sentBytes = 0;
   paused = false;
   closing = false;
   /** Our FIN is sent, behind what stands in the peer's kernel buffer. */
@@ -219,6 +221,7 @@ class LoopbackConn implements Conn {
     const count = Math.min(out.length, peer.kernel.length - peer.kernelCount);
     copyBytes(out.bytes, out.start, peer.kernel, peer.kernelCount, count);
     peer.kernelCount += count;
+    this.sentBytes += count;
     out.consume(count);
     this.blocked = out.length > 0;
     peer.#planDelivery();

@@ -48,6 +48,8 @@ export interface Conn {
   readonly out: OutBuffer;
   /** Bytes written and not yet taken by the kernel: the back-pressure signal. */
   readonly pending: number;
+  /** Bytes that the kernel took, of all that were ever written. */
+  readonly sentBytes: number;
   /** Hands what stands in `out` to the kernel; what it does not take follows by itself. */
   flush(): void;
   /** Stops reading, so that the peer is held back by TCP; `resume` goes on. */

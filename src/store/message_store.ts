@@ -13,6 +13,9 @@ export interface MessageStore {
   /** Of the messages that were there when it was opened some have an expiration. */
   readonly recoveredExpiring: boolean;
 
+  /** How many segment files it has. */
+  readonly segmentCount: number;
+
   /** Appends a message; returns its position. Throws a FileFault (ENOSPC) with nothing changed. Hot. */
   append(message: Message): number;
 

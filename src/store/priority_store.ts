@@ -55,6 +55,10 @@ export class PriorityStore implements MessageStore {
     for (const priority of this.#list()) this.#add(priority);
   }
 
+  get segmentCount(): number {
+    return this.#levels.reduce((count, { store }) => count + store.segmentCount, 0);
+  }
+
   append(message: Message): number {
     assert(!this.#closed, "a message was appended to a priority store that is closed");
     const { priorityOf, maxPriority } = this.#options;

@@ -88,6 +88,10 @@ export class QueueStore implements MessageStore {
     this.#reader.segment = this.#chain.first;
   }
 
+  get segmentCount(): number {
+    return this.#chain.count;
+  }
+
   /** Positions of its messages are at or above this one ... */
   get positionsFrom(): number {
     return this.#chain.first?.base ?? this.positionsTo;

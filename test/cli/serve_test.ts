@@ -7,7 +7,14 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as amqplib from "amqplib";
-import { commandOf, Program, type Target, temporaryDirectory, testTargets } from "../support/broker_process.ts";
+import {
+  commandOf,
+  ONLY_AMQP,
+  Program,
+  type Target,
+  temporaryDirectory,
+  testTargets,
+} from "../support/broker_process.ts";
 import { Inbox, waitFor, within } from "../support/wait.ts";
 import { VERSION } from "../../src/version.ts";
 
@@ -24,7 +31,7 @@ class Leveret {
 
   constructor(target: Target, words: readonly string[], environment: Environment = {}) {
     const { program, args } = commandOf(target);
-    this.program = new Program(program, [...args, ...words], { NO_COLOR: "1", ...environment });
+    this.program = new Program(program, [...args, ...words], { NO_COLOR: "1", ...ONLY_AMQP, ...environment });
   }
 
   /** The port of the ready line, which must be all that was printed. */

@@ -23,6 +23,9 @@ const MATCHERS: ReadonlyMap<string, MakeMatcher> = new Map<string, MakeMatcher>(
   [DELAYED_TYPE, (args, where) => new DelayedMatcher(makeMatcher(innerTypeOf(args), args, where))],
 ]);
 
+/** The names of all types. */
+export const EXCHANGE_TYPES: readonly string[] = [...MATCHERS.keys()];
+
 /** The exchanges that are there without being declared, all durable. */
 export const BUILT_IN: readonly (readonly [name: string, type: string])[] = [
   ["amq.direct", "direct"],

@@ -11,6 +11,7 @@ import { DefinitionsReplay } from "../../../src/core/definitions_replay.ts";
 import { LoginGuard } from "../../../src/core/identity/login_guard.ts";
 import { maxPriorityOf, priorityOf } from "../../../src/core/priority.ts";
 import { Realm } from "../../../src/core/realm.ts";
+import { Registry } from "../../../src/core/statistics/registry.ts";
 import { Timers } from "../../../src/core/timers.ts";
 import { Turn } from "../../../src/core/turn.ts";
 import type { VirtualHost } from "../../../src/core/virtual_host.ts";
@@ -110,6 +111,7 @@ export class MemoryHost {
       product: { name: "fuzzed", version: "0", platform: "test", node: "fuzzed@here" },
       alarms: this.alarms,
       replies: new DirectReplies(),
+      registry: new Registry(),
     };
     this.alarms.subscribe(() => {
       for (const { handler } of this.wires) handler.alarmsChanged();

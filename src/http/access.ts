@@ -1,0 +1,84 @@
+// Who asks, and what it may see and do: RabbitMQ's tags for what concerns the broker, virtual hosts that it may enter,
+// and for what it does to queues and exchanges the same permissions as over AMQP.
+
+import type { Action } from "../core/identity/permissions.ts";
+import { type ResourceKind, Session } from "../core/identity/session.ts";
+import type { User } from "../core/identity/users.ts";
+import type { Realm } from "../core/realm.ts";
+import type { VirtualHost } from "../core/virtual_host.ts";
+import { accessRefused, notFound } from "./problem.ts";
+
+/**
+ * What a user must be called. "management": anything of the following; "monitoring": sees everything; "policymaker"; and
+ * "administrator", which is all of them.
+ */
+export type Access = "management" | "monitoring" | "policymaker" | "administrator";
+
+const TAGS: Readonly<Record<Access, readonly string[]>> = {
+  management: ["management", "policymaker", "monitoring", "administrator"],
+  monitoring: ["monitoring", "administrator"],
+  policymaker: ["policymaker", "administrator"],
+  administrator: ["administrator"],
+};
+
+const REFUSED: Readonly<Record<Access, string>> = {
+  management: "Not management user",
+  monitoring: "Not monitor user",
+  policymaker: "Not policymaker user",
+  administrator: "Not administrator user",
+};
+
+/** The user behind one request. */
+export class Caller {
+  readonly user: User;
+  readonly #realm: Realm;
+
+  constructor(user: User, realm: Realm) {
+    this.user = user;
+    this.#realm = realm;
+  }
+
+  get name(): string {
+    return this.user.name;
+  }
+
+  has(access: Access): boolean {
+    return TAGS[access].some((tag) => this.user.tags.has(tag));
+  }
+
+  expect(access: Access): void {
+    if (!this.has(access)) throw accessRefused(REFUSED[access]);
+  }
+
+  /** Whether it may look at what is in a virtual host. */
+  sees(vhost: string): boolean {
+    return this.has("monitoring") || this.#realm.permissions.mayEnter(this.name, vhost);
+  }
+
+  /** Those that it may look at. */
+  get vhosts(): VirtualHost[] {
+    return [...this.#realm.vhosts.values()].filter(({ name }) => this.sees(name));
+  }
+
+  /** One of them; refused when there is none of this name, or it is none of the caller's business. */
+  vhost(name: string): VirtualHost {
+    const vhost = this.#realm.vhosts.get(name);
+    if (vhost === undefined) throw notFound();
+    if (!this.sees(name)) throw accessRefused("User not authorised to access virtual host");
+    return vhost;
+  }
+
+  /** What decides about its doings in a virtual host, as on an AMQP connection. */
+  session(vhost: VirtualHost): Session {
+    return new Session({ user: this.user, vhost, expel: () => {} }, this.#realm.permissions, () => {});
+  }
+
+  authorize(vhost: VirtualHost, action: Action, kind: ResourceKind, name: string): void {
+    this.session(vhost).authorize(action, kind, name);
+  }
+
+  /** Whether something of this user's (a connection) may be looked at. */
+  seesUser(name: string): boolean {
+    return this.has("monitoring") || this.name === name;
+  }
+}

@@ -1,0 +1,80 @@
+// Health checks, with RabbitMQ's names and answers: 200 when all is well, 503 and the reason when not.
+
+import type { HttpServices } from "./services.ts";
+import { json } from "./json.ts";
+import { badRequest } from "./problem.ts";
+import type { Router } from "./router.ts";
+import { healthAnswer } from "./schemas.ts";
+
+const TAG = "Health";
+/** Names by which protocols are asked for. */
+const PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
+  amqp: ["amqp", "amqp091", "amqp0.9.1"],
+  mqtt: ["mqtt"],
+  http: ["http"],
+  metrics: ["http/prometheus", "prometheus"],
+};
+const UNITS: Readonly<Record<string, number>> = { days: 1, weeks: 7, months: 30, years: 365 };
+const STATUSES = [200, 503];
+
+export function addHealth(router: Router, services: HttpServices): void {
+  const { alarms, listeners, product } = services;
+  const check = <Path extends `/api/health/checks/${string}`>(
+    path: Path,
+    summary: string,
+    judge: (params: Readonly<Record<string, string>>) => object | null,
+    fine: (params: Readonly<Record<string, string>>) => object = () => ({}),
+  ): void => {
+    router.add("get", path, { summary, tag: TAG, answer: healthAnswer, statuses: STATUSES }, ({ params }) => {
+      const wrong = judge(params);
+      return wrong === null ? { status: "ok", ...fine(params) } : json({ status: "failed", ...wrong }, 503);
+    });
+  };
+  const alarm = () => {
+    if (!alarms.active) return null;
+    const raised = alarms.raised.map((resource) => ({ node: product.node, resource }));
+    return { reason: "There are alarms in effect in the cluster", alarms: raised };
+  };
+  check("/api/health/checks/alarms", "No alarm holds", alarm);
+  check("/api/health/checks/local-alarms", "No alarm holds on this node", alarm);
+  check("/api/health/checks/port-listener/{port}", "Something listens on a port", ({ port }) => {
+    const wanted = portOf(port!);
+    const ports = listeners().map((listener) => listener.port);
+    return ports.includes(wanted) ? null : { reason: "No active listener", missing: wanted, ports };
+  }, ({ port }) => ({ port: Number(port) }));
+  check("/api/health/checks/protocol-listener/{protocol}", "A protocol is listened for", ({ protocol }) => {
+    const there = listeners().map((listener) => listener.protocol);
+    const isThere = there.some((name) => (PROTOCOLS[name] ?? [name]).includes(protocol!.toLowerCase()));
+    return isThere ? null : { reason: "No active listener", missing: protocol, protocols: there };
+  }, ({ protocol }) => ({ protocol }));
+  check("/api/health/checks/virtual-hosts", "All virtual hosts run", () => null);
+  check(
+    "/api/health/checks/node-is-quorum-critical",
+    "Queues live on when this node stops",
+    () => null,
+    () => ({ reason: "single node cluster" }),
+  );
+  check("/api/health/checks/node-is-mirror-sync-critical", "Queues live on when this node stops", () => null, () => ({
+    reason: "single node cluster",
+  }));
+  check("/api/health/checks/ready-to-serve-clients", "Clients are served", () => {
+    return listeners().some(({ protocol }) => protocol === "amqp") ? null : { reason: "No listener for AMQP" };
+  });
+  check("/api/health/checks/is-in-service", "Clients are served", () => null);
+  check("/api/health/checks/below-node-connection-limit", "More connections may come", () => null);
+  check(
+    "/api/health/checks/certificate-expiration/{within}/{unit}",
+    "No certificate expires within a time; there are none",
+    ({ within, unit }) => {
+      if (!/^\d{1,6}$/.test(within!) || UNITS[unit!] === undefined) {
+        throw badRequest("expected a number, and days, weeks, months or years");
+      }
+      return null;
+    },
+  );
+}
+
+function portOf(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw badRequest(`expected a port, found '${text}'`);
+  return Number(text);
+}

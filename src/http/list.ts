@@ -1,0 +1,162 @@
+// Lists as RabbitMQ answers them: filtered by name, sorted by any field however deep, cut to a page, with the columns that
+// are asked for. In slices: a list of very many things never holds up messages.
+
+import { z } from "@hono/zod-openapi";
+import { Breath } from "./breath.ts";
+import { json, jsonHeaders } from "./json.ts";
+import { nameMatcher } from "./name_matcher.ts";
+import { Problem } from "./problem.ts";
+import { fieldOf, type FieldPath, type Fields, pathsOf, shape } from "./shape.ts";
+import { firstInOrder, sorted } from "./sorting.ts";
+
+export const PAGE_SIZE_MAX = 500;
+const PAGE_SIZE = 100;
+/** Text that is put together before it is sent. */
+const CHUNK_CHARS = 64 * 1024;
+
+const count = z.string().regex(/^\d{1,9}$/, "expected a whole number").transform(Number);
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+
+/** What every list understands. */
+export const listQuery = z.object({
+  page: count.optional().describe("which page, from 1 on; without it the whole list is answered"),
+  page_size: count.optional().describe(
+    `entries of a page, ${PAGE_SIZE} unless said otherwise, ${PAGE_SIZE_MAX} at most`,
+  ),
+  pagination: z.string().optional().describe("without meaning: a page is answered when one is asked for"),
+  name: z.string().max(1024).optional().describe("only entries with this in their names"),
+  use_regex: flag.optional().describe("`name` is a regular expression"),
+  sort: z.string().max(1024).optional().describe("a field to sort by, with dots for fields within fields"),
+  sort_reverse: flag.optional().describe("the greatest first"),
+  columns: z.string().max(4096).optional().describe("fields that are answered, with commas between them"),
+  disable_stats: flag.optional().describe("without meaning: statistics cost nothing"),
+  enable_queue_totals: flag.optional().describe("without meaning: queues always have them"),
+});
+
+export type ListQuery = z.output<typeof listQuery>;
+
+export interface ListOf<T, C> {
+  readonly items: Iterable<T>;
+  readonly fields: Fields<T, C>;
+  readonly context: C;
+  /** What `name` is compared with, and the order without `sort`. */
+  readonly nameOf: (item: T) => string;
+  /** By what those with equal names are told apart, first of all. */
+  readonly groupOf?: (item: T) => string;
+}
+
+export async function answerList<T, C>(list: ListOf<T, C>, query: ListQuery): Promise<Response> {
+  const all = [...list.items];
+  const kept = await filtered(all, list, query);
+  const columns = query.columns === undefined ? null : pathsOf(query.columns);
+  const toJson = (item: T): string => JSON.stringify(shape(item, list.fields, list.context, columns));
+  const page = pageOf(query, kept.length);
+  if (page === null) return streamed(await inOrder(kept, kept.length, list, query), toJson);
+  const upTo = await inOrder(kept, Math.min(kept.length, page.number * page.size), list, query);
+  const items = upTo.slice((page.number - 1) * page.size);
+  return json({
+    filtered_count: kept.length,
+    item_count: items.length,
+    items: items.map((item) => shape(item, list.fields, list.context, columns)),
+    page: page.number,
+    page_count: Math.max(1, Math.ceil(kept.length / page.size)),
+    page_size: page.size,
+    total_count: all.length,
+  });
+}
+
+async function filtered<T, C>(items: T[], { nameOf }: ListOf<T, C>, { name, use_regex }: ListQuery): Promise<T[]> {
+  if (name === undefined || name === "") return items;
+  const matches = nameMatcher(name, use_regex ?? false);
+  const breath = new Breath();
+  const kept: T[] = [];
+  for (const item of items) {
+    if (breath.due) await breath.take();
+    if (matches(nameOf(item))) kept.push(item);
+  }
+  return kept;
+}
+
+interface Keyed<T> {
+  readonly item: T;
+  readonly key: unknown;
+  readonly place: number;
+}
+
+/** The first `count` in order. */
+async function inOrder<T, C>(items: T[], count: number, list: ListOf<T, C>, query: ListQuery): Promise<T[]> {
+  const { nameOf, groupOf } = list;
+  if (query.sort === undefined && query.sort_reverse !== true) {
+    const byName = (a: T, b: T): number => {
+      const groups = groupOf === undefined ? 0 : compareValues(groupOf(a), groupOf(b));
+      return groups === 0 ? compareValues(nameOf(a), nameOf(b)) : groups;
+    };
+    return count < items.length ? await firstInOrder(items, count, byName) : await sorted(items, byName);
+  }
+  const path = query.sort === undefined ? null : pathsOf(query.sort)[0] ?? null;
+  const keyed = await withKeys(items, list, path);
+  const sign = query.sort_reverse === true ? -1 : 1;
+  const compare = (a: Keyed<T>, b: Keyed<T>) => sign * compareValues(a.key, b.key) || a.place - b.place;
+  const found = count < items.length ? await firstInOrder(keyed, count, compare) : await sorted(keyed, compare);
+  return found.map(({ item }) => item);
+}
+
+async function withKeys<T, C>(items: T[], list: ListOf<T, C>, path: FieldPath | null): Promise<Keyed<T>[]> {
+  const breath = new Breath();
+  const keyed: Keyed<T>[] = [];
+  for (const item of items) {
+    if (breath.due) await breath.take();
+    const key = path === null ? list.nameOf(item) : fieldOf(item, list.fields, list.context, path);
+    keyed.push({ item, key, place: keyed.length });
+  }
+  return keyed;
+}
+
+/** What is not there comes first, then numbers and switches, then texts. */
+function compareValues(a: unknown, b: unknown): number {
+  if (typeof a === "string" && typeof b === "string") return a < b ? -1 : a > b ? 1 : 0;
+  const [rankA, rankB] = [rankOf(a), rankOf(b)];
+  if (rankA !== rankB) return rankA - rankB;
+  return rankA === 1 ? Number(a) - Number(b) : 0;
+}
+
+function rankOf(value: unknown): number {
+  if (typeof value === "number" || typeof value === "boolean") return 1;
+  return typeof value === "string" ? 2 : 0;
+}
+
+function pageOf({ page, page_size }: ListQuery, length: number): { number: number; size: number } | null {
+  if (page === undefined) return null;
+  const size = page_size ?? PAGE_SIZE;
+  if (page < 1 || size < 1 || size > PAGE_SIZE_MAX) {
+    const reason = `Invalid pagination parameters: page number ${page}, page size ${page_size ?? "undefined"}`;
+    throw new Problem(400, "invalid_pagination_parameters", reason);
+  }
+  if (page > 1 && (page - 1) * size >= length) {
+    const reason = `Page out of range, page: ${page} page size: ${size}, len: ${length}`;
+    throw new Problem(400, "page_out_of_range", reason);
+  }
+  return { number: page, size };
+}
+
+/** A whole list, put together while it is sent: it may be far larger than what should be held at a time. */
+function streamed<T>(items: readonly T[], toJson: (item: T) => string): Response {
+  const encoder = new TextEncoder();
+  const breath = new Breath();
+  let at = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      let text = at === 0 ? "[" : "";
+      const begun = at;
+      while (at < items.length && text.length < CHUNK_CHARS && !(at > begun && breath.due)) {
+        text += (at === 0 ? "" : ",") + toJson(items[at++]!);
+      }
+      const done = at === items.length;
+      if (done) text += "]";
+      controller.enqueue(encoder.encode(text));
+      if (done) controller.close();
+      else await breath.take();
+    },
+  }, { highWaterMark: 0 });
+  return new Response(body, { headers: jsonHeaders() });
+}

@@ -1,0 +1,43 @@
+// What the operating system tells of this process: memory, descriptors. Where it does not tell, numbers are 0.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import process from "node:process";
+
+export const processProbe = {
+  pid: process.pid,
+  processors: availableParallelism(),
+  /** The runtime's version. */
+  runtimeVersion: process.versions["bun"] ?? process.versions["deno"] ?? process.version,
+
+  memoryUsed(): number {
+    return process.memoryUsage.rss();
+  },
+
+  memoryParts(): object {
+    const { heapUsed, external, rss } = process.memoryUsage();
+    return {
+      heap: heapUsed,
+      buffers: external,
+      strategy: "rss",
+      total: { erlang: 0, rss, allocated: heapUsed + external },
+    };
+  },
+
+  descriptorsUsed(): number {
+    try {
+      return readdirSync("/proc/self/fd").length;
+    } catch {
+      return 0;
+    }
+  },
+
+  descriptorsMax(): number {
+    try {
+      const limit = /^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+      return Number(limit ?? 0);
+    } catch {
+      return 0;
+    }
+  },
+};
