@@ -343,7 +343,7 @@ export class Model {
       // What has not died yet may still come.
       if (copy.removed !== "yes" && copy.source === null) {
         copy.removed = "yes";
-        copy.removedMs = this.nowMs;
+        copy.removedMs = Math.max(copy.removedMs, this.nowMs);
       }
     }
   }
