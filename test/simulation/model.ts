@@ -134,6 +134,8 @@ export class Model {
   crashed = false;
   readonly #world: World;
   #lastId = 0;
+  /** The last process did not end in good order, and the machine goes on. */
+  #killed = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -279,7 +281,11 @@ export class Model {
   crash(kind: CrashKind, syncFailed: boolean): void {
     this.crashed ||= kind !== "stop";
     this.faultedMs = Infinity;
+    // After a stop in good order that follows a kill nobody can say either what was delivered before the kill.
+    const isOpen = kind === "stop" && this.#killed;
+    this.#killed = kind === "kill" || (this.#killed && kind !== "stop" && kind !== "power cut");
     for (const queue of this.queues.values()) {
+      if (isOpen) queue.read = true;
       if (!queue.durable && queue.exists !== "no") queue.exists = "no";
       for (const copy of queue.copies.values()) this.#crashCopy(queue, copy, kind, syncFailed);
     }
@@ -337,7 +343,7 @@ export class Model {
       // What has not died yet may still come.
       if (copy.removed !== "yes" && copy.source === null) {
         copy.removed = "yes";
-        copy.removedMs = this.nowMs;
+        copy.removedMs = Math.max(copy.removedMs, this.nowMs);
       }
     }
   }
