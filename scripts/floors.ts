@@ -10,8 +10,9 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   core: ["lib", "wire", "config", "store"],
   client: ["lib", "runtime", "wire", "config"],
   amqp: ["lib", "runtime", "wire", "config", "store", "core"],
-  http: ["lib", "runtime", "wire", "config", "store", "core"],
+  mqtt: ["lib", "runtime", "wire", "config", "store", "core"],
   doctor: ["lib", "runtime", "store", "core"],
+  http: ["lib", "runtime", "wire", "config", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
 };
 /** The composition root and the command line stand above all floors. */

@@ -20,10 +20,11 @@ import { Turn } from "./core/turn.ts";
 import type { Product } from "./http/services.ts";
 import { HttpSide } from "./http_side.ts";
 import { CoarseClock } from "./lib/clock.ts";
-import type { LogTap } from "./lib/log_tap.ts";
 import { isDiskFull } from "./lib/disk_full.ts";
+import type { LogTap } from "./lib/log_tap.ts";
 import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { loadDefinitions } from "./load_definitions.ts";
+import { Mqtt } from "./mqtt/mqtt.ts";
 import { currentRuntime } from "./runtime/current.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import { processProbe } from "./runtime/process_probe.ts";
@@ -64,7 +65,7 @@ export interface BrokerHooks {
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp" | "http" | "metrics";
+  readonly protocol: "amqp" | "mqtt" | "http" | "metrics";
   readonly host: string;
   readonly port: number;
 }
@@ -157,6 +158,7 @@ export class Broker {
 /** A running broker's parts. */
 class Parts {
   #amqp: AmqpListener | null = null;
+  readonly #mqtt: Mqtt;
   readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
   readonly management: Management;
@@ -206,6 +208,20 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       product: { name: NAME, version: VERSION },
     });
+    this.#mqtt = new Mqtt({
+      settings: config.mqtt,
+      realm: this.#realm,
+      turn: this.#turn,
+      timers: this.#timers,
+      commit: this.#commit,
+      clock: this.#clock,
+      alarms: this.alarms,
+      log: textLog(getLogger(["leveret", "mqtt"])),
+      version: `${NAME} version ${VERSION}`,
+      segmentBytes: config.segmentBytes,
+      openStore: (id, durable, args) => this.#openQueue(id, durable, args),
+      nextStoreId: () => ++this.#queueIdMax,
+    });
     // What waits for room is tried again.
     this.alarms.subscribe(() => this.#turn.schedule());
   }
@@ -223,11 +239,11 @@ class Parts {
     if (!this.#config.memory) this.#openDisk(replay);
     this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
     const loose = this.#realm.restore(replay);
-    const { defaultUser, defaultPassword } = this.#config;
-    if (!replay.knowsIdentity) this.#realm.createDefaults(defaultUser, defaultPassword);
+    if (!replay.knowsIdentity) this.#createDefaults();
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
       this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
     }
+    this.#mqtt.restore();
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
   }
@@ -271,6 +287,17 @@ class Parts {
       throw new Error("memory-mapped files are not to be had here; expected store = auto or plain");
     }
     return this.#runtime.plainFiles();
+  }
+
+  /** All of them or none: with a part nobody could log in, and the next start would take that for what is wanted. */
+  #createDefaults(): void {
+    const { defaultUser, defaultPassword } = this.#config;
+    this.#realm.createDefaults(defaultUser, defaultPassword);
+    try {
+      this.#definitions?.compact(this.#realm.entries());
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {
@@ -351,13 +378,16 @@ class Parts {
   }
 
   get listeners(): readonly Listening[] {
-    const amqp = this.#amqp === null ? [] : [{ protocol: "amqp" as const, ...this.#amqp.address }];
-    return [...amqp, ...this.#http.listeners];
+    const amqp = this.#amqp?.address ?? null;
+    const bound = [["amqp", amqp], ["mqtt", this.#mqtt.address]] as const;
+    const messaging = bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
+    return [...messaging, ...this.#http.listeners];
   }
 
   async listen(log: LogTap | null): Promise<void> {
     this.#watch.start();
     if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
+    await this.#mqtt.listen(this.#runtime);
     await this.#http.listen({
       config: () => this.#config,
       realm: this.#realm,
@@ -368,7 +398,7 @@ class Parts {
       product: this.#product,
       freeDiskBytes: () => this.#watch.freeBytes(),
       listeners: () => this.listeners,
-      otherSockets: () => this.#amqp?.connectionCount ?? 0,
+      otherSockets: () => (this.#amqp?.connectionCount ?? 0) + this.#mqtt.connectionCount,
       log,
     });
   }
@@ -409,6 +439,7 @@ class Parts {
     this.#clock.refresh();
     try {
       this.#realm.cool();
+      this.#mqtt.cool();
       this.#compactDefinitions();
     } catch (error) {
       if (!isDiskFull(error)) return this.#onFault(error);
@@ -433,10 +464,11 @@ class Parts {
     this.#watch.close();
     this.#timers.close();
     await this.#http.close();
-    await this.#amqp?.close();
+    await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();
       this.#realm.close();
+      this.#mqtt.close();
       await this.#commit.drain();
       if (this.#config.sync) this.#lastStop?.stopped();
     } finally {

@@ -297,8 +297,9 @@ describe("spare segments on a full disk", () => {
       await until(() => said.length === 1);
       files.isFull = false;
       pool.take(join(directory, "a"));
-      await until(() => pool.readyCount === 2);
-      assert.deepEqual(said, ["full", 4096, 4096]);
+      // It may be seen only when one more is ready.
+      await until(() => pool.readyCount >= 2);
+      assert.deepEqual(said.slice(0, 3), ["full", 4096, 4096]);
     } finally {
       await pool.close();
       await files.close();

@@ -73,11 +73,12 @@ async function press(context: FaultContext): Promise<FaultResult> {
   let grown = 0;
   try {
     await (await RawAmqp.open(broker.port)).close();
-    const before = memory.highest;
     for (const kind of KINDS) {
       // Those of one kind at a time: together they would hold as much only for a moment.
       const batch: Press[] = [];
       memory.begin();
+      // What the kind before has left to the collector is not this one's.
+      const before = memory.highest;
       while (batch.length < sockets) {
         const count = Math.min(AT_ONCE, sockets - batch.length);
         batch.push(...await Promise.all(Array.from({ length: count }, () => Press.open(broker.port, kind))));

@@ -91,7 +91,7 @@ function operationsOf(document: any): Operation[] {
         method: method.toUpperCase(),
         path,
         parameters: (operation["parameters"] ?? []) as Operation["parameters"],
-        body: body?.content["application/json"]!.schema ?? null,
+        body: body?.content["application/json"]?.schema ?? null,
         statuses: Object.keys(operation["responses"] as object).map(Number),
       });
     }

@@ -87,7 +87,7 @@ for (const target of testTargets().filter((name) => name !== "command")) {
       "serves rabbitmqadmin",
       { skip: missing ?? (process.versions.bun === undefined ? "run from Bun alone" : false) },
       () =>
-        withBroker(async (broker) => {
+        withBroker((broker) => {
           const run = (...words: string[]): string => {
             const { status, stdout, stderr } = spawnSync(
               "python3",
@@ -127,6 +127,7 @@ for (const target of testTargets().filter((name) => name !== "command")) {
           run("delete", "exchange", "name=x");
           run("delete", "user", "name=u");
           run("delete", "vhost", "name=v");
+          return Promise.resolve();
         }),
     );
   });

@@ -32,7 +32,7 @@ export class Auditor {
       if (queue.kind === "target") await this.#machine.sleep(100);
       await this.audit(queue, drain && queue.kind === "target");
     }
-    if (drain) this.#model.checkDeadLetters();
+    this.#model.checkDeadLetters();
   }
 
   async audit(queue: SimQueue, drain: boolean): Promise<void> {
@@ -77,12 +77,13 @@ export class Auditor {
     const { world } = this.#machine;
     const count = await this.#countOf(queue);
     this.#expectCount(queue, count, queue.dueCount(world.nowMs), queue.possibleCount());
+    const wasRead = queue.read;
     queue.read = true;
     const found: { copy: Copy; delivery: SimDelivery }[] = [];
     const seen = new Seen();
     const { channel } = this.#topology;
     this.#topology.onDelivery = (delivery) => {
-      const copy = this.#model.delivered(queue, delivery, seen);
+      const copy = this.#model.delivered(queue, delivery, seen, wasRead);
       if (copy === null) return;
       // Nobody else reads: all come in their order, requeued ones too.
       if (delivery.redelivered && seen.isBehind(copy)) {

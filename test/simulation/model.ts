@@ -81,7 +81,7 @@ export class SimQueue {
   readonly ttlMs: number;
   exists: Knowledge = "maybe";
   readonly copies = new Map<number, Copy>();
-  /** Somebody could have had messages delivered. */
+  /** Messages that were there could have been delivered, or a power cut leaves it open whether they were. */
   read = false;
 
   constructor(name: string, kind: QueueKind, ttlMs: number) {
@@ -178,8 +178,8 @@ export class Model {
     for (const copy of message.copies) copy.queue.copies.delete(message.id);
   }
 
-  /** Returns the copy that was delivered; null when there is none that could be. */
-  delivered(queue: SimQueue, delivery: SimDelivery, seen: Seen): Copy | null {
+  /** Returns the copy that was delivered; null when there is none that could be. `wasRead`: before this reader came. */
+  delivered(queue: SimQueue, delivery: SimDelivery, seen: Seen, wasRead = queue.read): Copy | null {
     const { body, redelivered } = delivery;
     this.deliveredCount++;
     const id = idOf(body);
@@ -200,7 +200,10 @@ export class Model {
     if (copy.flagged && !redelivered && !this.#mayDouble(queue)) {
       this.violate(`message ${id} of ${queue.name} came again without its flag`);
     }
-    if (redelivered && !queue.read) this.violate(`message ${id} of ${queue.name} is flagged, and nobody had it`);
+    // What expires the broker itself takes out first.
+    if (redelivered && !wasRead && queue.ttlMs === Infinity) {
+      this.violate(`message ${id} of ${queue.name} is flagged, and nobody had it`);
+    }
     if (!redelivered && seen.isBehind(copy)) this.violate(`message ${id} of ${queue.name} overtook an earlier one`);
     // It was not there only if it had been removed after all.
     if (copy.stored === "maybe" && copy.source === null) copy.stored = "yes";
@@ -305,7 +308,9 @@ export class Model {
     }
     // What a failed sync was to write is dropped from the page cache, as if the power had gone.
     if (copy.removed === "yes" && (removedLately || copy.shaky)) copy.removed = "maybe";
-    if (deliveredLately || copy.shaky) copy.flagged = false;
+    // After a power cut all that was there counts as delivered before.
+    if (kind === "power cut") queue.read = true;
+    else if (deliveredLately || copy.shaky) copy.flagged = false;
   }
 
   /** Dead letters may come twice where a crash fell between their two lives. */

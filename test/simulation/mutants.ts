@@ -1,16 +1,33 @@
 // Brokers with one promise broken each: what the simulation must find, or it finds nothing.
 
 import type { Mutant } from "../faults/mutant.ts";
+import type { Product } from "./product.ts";
+import { simulate } from "./simulation.ts";
+
+/** A mutant that this many seeds do not find is not found. */
+export const SEEDS_MAX = 3000;
 
 export interface SimulationMutant extends Mutant {
   /** What is broken, as a sentence. */
   readonly what: string;
+  /** One that found it once, to be tried first: most changes move it. */
+  readonly seed: number;
+}
+
+/** The first seed that finds the mutant, null when none of SEEDS_MAX does. */
+export async function findSeed({ seed: known }: SimulationMutant, broken: Product): Promise<number | null> {
+  for (let seed = 0; seed <= SEEDS_MAX; seed++) {
+    const tried = seed === 0 ? known : seed;
+    if ((await simulate(tried, broken)).violation !== null) return tried;
+  }
+  return null;
 }
 
 export const MUTANTS: readonly SimulationMutant[] = [
   {
-    name: "sim_confirm_before_sync",
+    name: "simulation_confirm_before_sync",
     what: "confirms go out when the sync begins",
+    seed: 2,
     edits: [{
       file: "store/group_commit.ts",
       find: "    this.#running = true;\n    this.#syncer!",
@@ -18,8 +35,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_acks_ahead_of_messages",
+    name: "simulation_acks_ahead_of_messages",
     what: "what waits for a sync are the acknowledgements, and messages are synced when there is time",
+    seed: 44,
     edits: [
       {
         file: "store/tail.ts",
@@ -34,8 +52,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     ],
   },
   {
-    name: "sim_sync_error_ignored",
+    name: "simulation_sync_error_ignored",
     what: "a sync that failed counts as one that succeeded",
+    seed: 2,
     edits: [{
       file: "store/group_commit.ts",
       find: "if (fault !== null) this.#fail(fault);",
@@ -43,8 +62,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_tail_without_checksum",
+    name: "simulation_tail_without_checksum",
     what: "a record is taken for whole without a look at its checksum",
+    seed: 102,
     edits: [{
       file: "store/record.ts",
       find: "  return words[word] === xxh32Words(words, word + 1, (paddedBytes(recordBytes) >>> 2) - 1, seed);",
@@ -52,8 +72,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_requeue_order_lost",
+    name: "simulation_requeue_order_lost",
     what: "what is given back comes in the order in which it was given back",
+    seed: 2,
     edits: [{
       file: "store/requeued.ts",
       find: "      if (heap[parent]! <= position) break;",
@@ -61,8 +82,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_directory_not_synced",
+    name: "simulation_directory_not_synced",
     what: "the directory is not synced when a segment was made in it",
+    seed: 16,
     edits: [{
       file: "store/queue_directory.ts",
       find: "    if (this.persistent) this.#sync(this.#path, lazily);",
@@ -70,8 +92,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_old_records_accepted",
+    name: "simulation_old_records_accepted",
     what: "every life of a segment file has the same nonce, so the records of an earlier one count",
+    seed: 6,
     edits: [{
       file: "store/segment_keeper.ts",
       find: "const nonce = crypto.getRandomValues(new Int32Array(1))[0]!;",
@@ -79,8 +102,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_delete_answered_at_once",
+    name: "simulation_delete_answered_at_once",
     what: "the deletion of a queue is answered before it is on disk",
+    seed: 45,
     edits: [{
       file: "core/virtual_host.ts",
       find: "    this.#services.destroyStore(queue.store, logged);\n    return logged;",
@@ -88,27 +112,29 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_definitions_not_cut",
+    name: "simulation_definitions_not_cut",
     what: "the torn tail of the definitions log is cut in the middle of its last whole entry",
+    seed: 8,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "    disk.truncate(fd, scan.end);\n",
-      replace:
-        "    disk.truncate(fd, Math.max(8, scan.end - 4));\n    return { fd, end: Math.max(8, scan.end - 4) };\n",
+      find: "  if (end < bytes.length) disk.truncate(fd, end);\n",
+      replace: "  end = end < bytes.length ? Math.max(8, end - 4) : end;\n  disk.truncate(fd, end);\n",
     }],
   },
   {
-    name: "sim_definitions_found_not_synced",
+    name: "simulation_definitions_found_not_synced",
     what: "what a killed process left of the definitions log in the page cache counts as being on disk",
+    seed: 213,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));\n  return { fd, end: scan.end };",
-      replace: "  return { fd, end: scan.end };",
+      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));\n  return { fd, end };",
+      replace: "  return { fd, end };",
     }],
   },
   {
-    name: "sim_directories_found_not_synced",
+    name: "simulation_directories_found_not_synced",
     what: "directories that a killed process made and had no time to sync count as being on disk",
+    seed: 334,
     edits: [{
       file: "store/data_dir.ts",
       find: "    disk.makePrivate(path);\n  }\n  syncDirectory(disk, dirname(path));",
@@ -116,8 +142,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_queue_emptied_before_deletion",
+    name: "simulation_queue_emptied_before_deletion",
     what: "a queue's files go before its deletion is on disk",
+    seed: 404,
     edits: [{
       file: "broker.ts",
       find: "    if (!durable) return store.destroy();",
@@ -125,8 +152,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_letter_settled_first",
+    name: "simulation_letter_settled_first",
     what: "a dead letter's first life ends before its second one is on disk",
+    seed: 1077,
     edits: [{
       file: "core/dead_letters.ts",
       find: "      this.#services.commit.wait({ seal: () => {}, durable });",
@@ -134,8 +162,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_no_delivered_mark",
+    name: "simulation_no_delivered_mark",
     what: "nothing says that messages were delivered before a crash",
+    seed: 2,
     edits: [{
       file: "store/queue_store.ts",
       find: "      this.#settlements.noteDelivered(reader.segment, reader.offset);",
@@ -143,22 +172,20 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_acks_not_written",
-    what: "acknowledgements are written when their log is open already, and otherwise not",
+    name: "simulation_acks_not_written",
+    what: "of the acknowledgements of a turn the first ones are not written",
+    seed: 16,
     edits: [{
-      file: "store/settlements.ts",
-      find: "    segment.pending.clear();\n    segment.returns = null;",
-      replace: "    segment.returns = null;",
-    }, {
-      file: "store/settlements.ts",
-      find: "    const problem = log.append(segment, deliveredTo, this.#scratch);",
+      file: "store/ack_log.ts",
+      find: "    for (let i = 0; i < pending.count; i++) {\n      at = this.#encode(words, at, index++, KIND_SETTLED",
       replace:
-        "    if (!made) segment.pending.clear();\n    const problem = log.append(segment, deliveredTo, this.#scratch);",
+        "    for (let i = 1; i < pending.count; i++) {\n      at = this.#encode(words, at, index++, KIND_SETTLED",
     }],
   },
   {
-    name: "sim_acks_never_synced",
+    name: "simulation_acks_never_synced",
     what: "acknowledgements wait for the kernel",
+    seed: 20,
     edits: [{
       file: "store/settlements.ts",
       find: "    this.#host.commit.dirtyLazily(log.fd);",
@@ -166,8 +193,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_compaction_not_synced",
+    name: "simulation_compaction_not_synced",
     what: "the definitions are written anew, and replace the old ones before they are on disk",
+    seed: 57,
     edits: [{
       file: "store/definitions_log.ts",
       find: "    disk.sync(fd);\n  } catch (error) {\n    abandon(disk, beside, fd);",
@@ -175,8 +203,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_compaction_name_not_synced",
+    name: "simulation_compaction_name_not_synced",
     what: "the definitions are written anew, and their name is not synced",
+    seed: 20,
     edits: [{
       file: "store/definitions_log.ts",
       find: "    this.#commit.release(old, true, () => disk.close(old));\n    disk.syncDirectory(dirname(this.#path));",
@@ -184,8 +213,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_late_waiters_told",
+    name: "simulation_late_waiters_told",
     what: "whoever comes while a sync runs is told with those that it was begun for",
+    seed: 73,
     edits: [{
       file: "store/group_commit.ts",
       find: "  #tell(): void {\n",
@@ -194,8 +224,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_commit_answered_at_once",
+    name: "simulation_commit_answered_at_once",
     what: "a transaction's commit is answered before its messages are on disk",
+    seed: 4,
     edits: [{
       file: "amqp/replies.ts",
       find: "    this.#services.commit.wait({ seal: () => {}, durable });",
@@ -203,8 +234,9 @@ export const MUTANTS: readonly SimulationMutant[] = [
     }],
   },
   {
-    name: "sim_transient_survive",
+    name: "simulation_transient_survive",
     what: "messages that are not persistent come back after a restart",
+    seed: 12,
     edits: [{
       file: "store/queue_recovery.ts",
       find: "      if (isSettled || (flagsAt(words, at) & MESSAGE_PERSISTENT) === 0) {",

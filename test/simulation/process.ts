@@ -15,6 +15,8 @@ export class Death extends Error {
 export interface ProcessPlan {
   /** It dies at this change of the disk, counted from 1; 0: it does not. */
   readonly dieAtChange: number;
+  /** It dies while this sync runs, counted from 1; 0: it does not. */
+  readonly dieInSync: number;
   /** This sync fails, counted from 1; 0: none. */
   readonly failSync: number;
   /** The longest sync, milliseconds. */
@@ -155,7 +157,9 @@ export class SimProcess {
         const failing = fails ? world.random.below(fds.length) : -1;
         world.trace.add("sync", number, fds.length);
         running++;
-        world.after(0.05 + world.random.fraction() * this.plan.syncMsMax, () => {
+        const syncMs = 0.05 + world.random.fraction() * this.plan.syncMsMax;
+        if (number === this.plan.dieInSync) world.after(world.random.fraction() * syncMs, () => this.die());
+        world.after(syncMs, () => {
           running--;
           // After the first error the thread looks at no other file.
           ends.forEach((end, index) => {

@@ -27,7 +27,7 @@ const WEIGHTS = {
   connect: 3,
   abort: 1,
   declare: 2,
-  remove: 1,
+  remove: 2,
   purge: 1,
   bind: 3,
   unbind: 1,
@@ -67,7 +67,7 @@ export class Script {
     await this.#topology.connect();
     await this.#topology.verify();
     await this.#topology.populate();
-    if (this.#random.chance(0.3)) await this.#auditor.auditAll(false);
+    if (this.#random.chance(0.4)) await this.#auditor.auditAll(false);
     for (let i = 0; i < actions; i++) await this.#act(this.#random.weighted(this.#weights));
   }
 
@@ -177,7 +177,14 @@ export class Script {
     if (peer === null || peer.held.length === 0) return;
     const index = peer.held.length > HELD_MAX ? peer.held.length - 1 : random.below(peer.held.length);
     const multiple = random.chance(0.4);
-    switch (random.weighted({ acknowledge: 6, requeue: 4, reject: 1, recover: 0.3 })) {
+    switch (
+      random.weighted({
+        acknowledge: 6,
+        requeue: 4,
+        reject: peer.held[index]!.copy.queue.kind === "dead" ? 8 : 1,
+        recover: 0.3,
+      })
+    ) {
       case "acknowledge":
         peer.acknowledge(index, multiple);
         break;

@@ -102,6 +102,8 @@ export interface CutOdds {
 
 export class SimDisk {
   root = new SimDirectory();
+  /** How often the machine was started. */
+  boots = 1;
   readonly #random: Random;
   readonly #now: () => number;
   #names: NameChange[] = [];
@@ -191,6 +193,7 @@ export class SimDisk {
 
   /** The power goes: what is on the medium stays, and of the rest what chance has written back. */
   afterPowerCut(odds: CutOdds): void {
+    this.boots++;
     const broken = new Set<SimDirectory>();
     for (const change of this.#names) {
       const whole = change.directories.every((directory) => !broken.has(directory));
@@ -205,8 +208,8 @@ export class SimDisk {
 
   #cutPower(file: SimFile, odds: number): void {
     const random = this.#random;
-    // Some files fare better than others.
-    const chance = random.chance(0.7) ? odds : random.fraction();
+    // Some files fare better than others: what is written to two of them has no order.
+    const chance = random.chance(0.5) ? odds : random.pick([0, 1, random.fraction()]);
     if (file.cut && random.chance(0.5)) file.setMediumSize(Math.min(file.mediumSize, file.size));
     for (const [sector, bytes] of file.inFlight) if (random.chance(chance)) file.persist(sector, bytes);
     for (const sector of file.dirty) if (random.chance(chance)) file.persist(sector, file.sector(sector));

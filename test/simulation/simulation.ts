@@ -29,7 +29,7 @@ export interface Outcome {
   last(count: number): string[];
 }
 
-const NO_DEATH: ProcessPlan = { dieAtChange: 0, failSync: 0, syncMsMax: 5 };
+const NO_DEATH: ProcessPlan = { dieAtChange: 0, dieInSync: 0, failSync: 0, syncMsMax: 5 };
 
 export async function simulate(seed: number, product: Product): Promise<Outcome> {
   const random = new Random(seed);
@@ -71,7 +71,7 @@ async function live(machine: Machine): Promise<void> {
   let starts = 0;
   for (let life = 0; life < lives; starts++) {
     const plan = starts < STARTS_MAX ? drawPlan(random) : NO_DEATH;
-    const dieAtStep = starts < STARTS_MAX && random.chance(0.3) ? random.below(3000) : Infinity;
+    const dieAtStep = starts < STARTS_MAX && random.chance(0.3) ? early(random, 11.5) : Infinity;
     try {
       await machine.start(plan, dieAtStep);
       life++;
@@ -95,11 +95,16 @@ async function live(machine: Machine): Promise<void> {
 }
 
 function drawPlan(random: Random): ProcessPlan {
-  const dies = random.chance(0.7);
+  const death = random.weighted({ none: 3, change: 4, sync: 3 });
   return {
-    // Often early, over the recovery; sometimes late.
-    dieAtChange: dies ? Math.ceil(2 ** (random.fraction() * 9.5)) : 0,
-    failSync: random.chance(0.1) ? Math.ceil(2 ** (random.fraction() * 6)) : 0,
+    dieAtChange: death === "change" ? early(random, 10) : 0,
+    dieInSync: death === "sync" ? early(random, 6) : 0,
+    failSync: random.chance(0.1) ? early(random, 6) : 0,
     syncMsMax: random.pick([0.5, 5, 30]),
   };
+}
+
+/** Up to 2^bits: often small, over the recovery and just after it, sometimes large. */
+function early(random: Random, bits: number): number {
+  return Math.ceil(2 ** (random.fraction() * bits));
 }

@@ -58,7 +58,9 @@ export class Topology {
     this.#machine = machine;
     this.#model = machine.model;
     this.#random = machine.world.random;
-    this.#names = QUEUE_NAMES.filter(([, kind]) => this.#random.chance(kind === "plain" ? 0.7 : 0.45));
+    this.#names = QUEUE_NAMES.filter(([, kind]) =>
+      this.#random.chance(kind === "plain" || kind === "dead" ? 0.6 : 0.45)
+    );
     if (this.#names.length === 0) this.#names = QUEUE_NAMES.slice(0, 1);
   }
 

@@ -9,13 +9,13 @@ export class Wire<H extends ConnHandler> implements Conn {
   readonly remote = { host: "127.0.0.1", port: 1 };
   readonly local = { host: "127.0.0.1", port: 2 };
   readonly out: OutBuffer;
-  readonly sentBytes = 0;
   /** Who is at our end. */
   readonly handler: H;
   /** What our end sent. */
   readonly received: Uint8Array[] = [];
   /** Our end has said its last word. */
   ended = false;
+  sentBytes = 0;
   /** Octets that the socket takes at a time; the rest waits for the next step. */
   window = Infinity;
   readonly #chunks: Uint8Array[] = [];
@@ -98,6 +98,7 @@ export class Wire<H extends ConnHandler> implements Conn {
     const count = Math.min(this.out.length, this.window);
     if (count === 0) return;
     this.received.push(this.out.bytes.slice(this.out.start, this.out.start + count));
+    this.sentBytes += count;
     this.out.consume(count);
     this.#blocked = this.out.length > 0;
   }
