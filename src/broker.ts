@@ -211,6 +211,7 @@ class Parts {
     this.#mqtt = new Mqtt({
       settings: config.mqtt,
       realm: this.#realm,
+      registry: this.#http.registry,
       turn: this.#turn,
       timers: this.#timers,
       commit: this.#commit,
@@ -369,9 +370,9 @@ class Parts {
   }
 
   #reportEvent(event: StoreEvent): void {
-    this.#http.observations.storeEvent(event.kind);
     const { kind, path, offset, bytes, detail } = event;
     const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
+    this.#http.observations.storeEvent(kind);
     this.damage.add(event);
     if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
     else this.#log.info("{text}", { text });
@@ -380,8 +381,8 @@ class Parts {
   get listeners(): readonly Listening[] {
     const amqp = this.#amqp?.address ?? null;
     const bound = [["amqp", amqp], ["mqtt", this.#mqtt.address]] as const;
-    const messaging = bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
-    return [...messaging, ...this.#http.listeners];
+    const own = bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
+    return [...own, ...this.#http.listeners];
   }
 
   async listen(log: LogTap | null): Promise<void> {

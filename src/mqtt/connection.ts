@@ -47,6 +47,7 @@ import { Acks } from "./acks.ts";
 import { accept, type Accepted, loginDelayMs } from "./connect.ts";
 import { MqttError, returnCodeOf, toMqttError } from "./errors.ts";
 import type { Outgoing } from "./outgoing.ts";
+import { LiveMqttConnection } from "./live.ts";
 import { Publisher } from "./publisher.ts";
 import { Replays } from "./replays.ts";
 import { Replies } from "./replies.ts";
@@ -77,6 +78,11 @@ export class MqttConnection implements ConnHandler, PacketSink {
   #replays: Replays | null = null;
   /** The socket is gone. */
   gone = false;
+  /** For management. */
+  receivedBytes = 0;
+  chunksRead = 0;
+  writes = 0;
+  #live: LiveMqttConnection | null = null;
   #closing = false;
   #login: Login | null = null;
   #publisher: Publisher | null = null;
@@ -107,6 +113,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
       acknowledge: (type, id, code) => {
         if (this.gone || this.#closing) return;
         writeAck(this.conn.out, this.version, type, id, code);
+        if (this.session !== null) this.session.host.counters.confirm++;
         this.touch();
       },
       endOfTurn: () => {
@@ -116,6 +123,11 @@ export class MqttConnection implements ConnHandler, PacketSink {
     });
     this.replies = new Replies(services.commit);
     this.#reader = new MqttReader(this, MQTT_CONNECT_BYTES_MAX);
+  }
+
+  /** An alarm holds, and the client has wanted to publish. */
+  get isBlocked(): boolean {
+    return this.#gate.blocked;
   }
 
   /** Of a connection with a session. */
@@ -137,6 +149,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
     services.clock.refresh();
     services.turn.schedule();
     services.traffic.bytesReceived += chunk.length;
+    this.receivedBytes += chunk.length;
+    this.chunksRead++;
     this.#read(() => this.#reader.push(chunk));
     this.#readOn();
   }
@@ -273,6 +287,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.#reader.packetBytesMax = services.settings.packetBytesMax;
     writeConnack(this.conn.out, this.version, present, 0, properties);
     this.touch();
+    this.#live = new LiveMqttConnection(this, login, session.clientId, keepAlive);
+    services.registry.opened(this.#live);
     services.log.info(
       `${this.peer} connected as '${userName}' to vhost '${session.host.vhost.name}', client '${session.clientId}'`,
     );
@@ -305,6 +321,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   #flush(): void {
     this.services.traffic.bytesSent += this.conn.out.length;
+    this.writes++;
     this.conn.flush();
     this.services.traffic.bytesSent -= this.conn.out.length;
   }
@@ -395,7 +412,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
       if (this.#expiryAtStart === 0 && sessionExpiry !== 0) {
         throw new MqttError(PROTOCOL_ERROR, "a session that was to end with its connection gets an expiry");
       }
-      session.expirySeconds = sessionExpiry;
+      const { sessionExpiryMax } = this.services.settings;
+      session.expirySeconds = sessionExpiryMax === 0 ? sessionExpiry : Math.min(sessionExpiry, sessionExpiryMax);
     }
     this.services.log.info(`${this.peer} disconnected, client '${session.clientId}'`);
     this.#end(code !== 0);
@@ -412,6 +430,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
     const { session } = this;
     this.session = null;
     if (session !== null) session.host.leave(session, withWill);
+    if (this.#live !== null) this.services.registry.closed(this.#live);
+    this.#live = null;
     this.#login?.close();
     this.#login = null;
   }

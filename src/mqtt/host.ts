@@ -2,6 +2,7 @@
 // between. What outlives the process stands in the virtual host's records and bindings.
 
 import type { Arguments } from "../core/arguments.ts";
+import type { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { Timers } from "../core/timers.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
@@ -24,6 +25,8 @@ const SESSION = "mqtt-session";
 
 export interface HostServices {
   readonly timers: Timers;
+  /** What counts for the virtual host. */
+  readonly counters: ChannelCounters;
   readonly traffic: Traffic;
   readonly mapping: TopicMapping;
   readonly retained: RetainedMessages;
@@ -44,6 +47,7 @@ interface SessionRecord {
 export class MqttHost {
   readonly vhost: VirtualHost;
   readonly sessions = new Map<string, Session>();
+  readonly counters: ChannelCounters;
   readonly shares: Shares;
   readonly retained: RetainedMessages;
   readonly receivedIds: ReceivedIds;
@@ -56,6 +60,7 @@ export class MqttHost {
   constructor(vhost: VirtualHost, services: HostServices) {
     this.vhost = vhost;
     this.#services = services;
+    this.counters = services.counters;
     this.retained = services.retained;
     this.receivedIds = services.receivedIds;
     this.queueArguments = limitArguments(services.queuedMax);

@@ -21,7 +21,7 @@ const RECEIVED_IDS = "mqtt-received";
 const STORE = "store";
 
 export interface MqttOptions
-  extends Pick<MqttServices, "realm" | "turn" | "timers" | "commit" | "clock" | "log" | "alarms"> {
+  extends Pick<MqttServices, "realm" | "registry" | "turn" | "timers" | "commit" | "clock" | "log" | "alarms"> {
   readonly settings: MqttConfig;
   /** As it names itself: `leveret version 0.1.0`. */
   readonly version: string;
@@ -62,9 +62,10 @@ export class Mqtt {
   #hostOf(vhost: VirtualHost): MqttHost {
     let host = this.#hosts.get(vhost);
     if (host !== undefined) return host;
-    const { timers, settings } = this.#options;
+    const { timers, settings, registry } = this.#options;
     host = new MqttHost(vhost, {
       timers,
+      counters: registry.aside(vhost.name),
       traffic: this.#traffic,
       mapping: this.#mapping,
       retained: this.#openRetained(vhost),
@@ -99,14 +100,14 @@ export class Mqtt {
 
   /** Rejects with a ListenFault. */
   async listen(runtime: Runtime): Promise<void> {
-    const { settings, version, realm, turn, timers, commit, clock, log, alarms } = this.#options;
+    const { settings, version, realm, registry, turn, timers, commit, clock, log, alarms } = this.#options;
     if (settings.port < 0) return;
     const mapping = this.#mapping;
     const traffic = this.#traffic;
     const intervalMs = settings.systemIntervalSeconds * 1000;
     const hosts = () => this.#hosts.values();
     const system = this.#system = new SystemTopics({ hosts, traffic, mapping, version, intervalMs });
-    const shared = { realm, turn, timers, commit, clock, log, alarms };
+    const shared = { realm, registry, turn, timers, commit, clock, log, alarms };
     const hostOf = (vhost: VirtualHost) => this.#hostOf(vhost);
     const services: MqttServices = { ...shared, settings, hostOf, traffic, mapping, system };
     this.#listener = await MqttListener.open(runtime, { host: settings.bind, port: settings.port }, services);

@@ -9,7 +9,7 @@ import { PUBREL, type Qos } from "../wire/mqtt_packet.ts";
 import { writeAck } from "../wire/mqtt_encode.ts";
 import type { MqttConnection } from "./connection.ts";
 import { type Recipient, writeDelivery } from "./delivery.ts";
-import { EXPECTS_PUBACK, EXPECTS_PUBCOMP, EXPECTS_PUBREC, FREE, InFlight } from "./in_flight.ts";
+import { EXPECTS_PUBACK, EXPECTS_PUBCOMP, EXPECTS_PUBREC, FREE, InFlight, type Sent } from "./in_flight.ts";
 import { qosOf } from "./message_flags.ts";
 import type { Session } from "./session.ts";
 import type { Matched } from "./subscriptions.ts";
@@ -51,6 +51,7 @@ export class Outgoing {
     const matched = this.#session.subscriptions.match(message);
     // With a better subscription besides, it comes by the queue of that one.
     if (matched === null || matched.qos > 0) return;
+    this.#session.host.counters.deliverNoAck++;
     this.send(message, matched);
   }
 
@@ -72,9 +73,16 @@ export class Outgoing {
     const matched = shared ?? this.#matched(message);
     const { position, recordBytes, bodyBytes } = message;
     if (matched === null) return queue.settle(position, recordBytes, bodyBytes);
+    const { counters } = this.#session.host;
+    if (message.redelivered) {
+      counters.redeliver++;
+      queue.counters.redeliver++;
+    }
     const published = qosOf(message);
     const qos = Math.min(published, matched.qos) as Qos;
     if (qos === 0) {
+      counters.deliverNoAck++;
+      queue.counters.deliverNoAck++;
       this.send(message, matched);
       return queue.settle(position, recordBytes, bodyBytes);
     }
@@ -82,6 +90,8 @@ export class Outgoing {
     const tag = inFlight.next;
     const id = inFlight.add(qos, queue, position, recordBytes, bodyBytes);
     const dup = message.redelivered && shared === null;
+    counters.deliver++;
+    queue.counters.deliver++;
     if (this.#write(message, matched, qos, id, dup)) {
       this.#outstanding++;
       return;
@@ -119,10 +129,16 @@ export class Outgoing {
     if (tag < 0) return false;
     const state = inFlight!.stateOf(tag);
     if (state === EXPECTS_PUBCOMP) return false;
-    const { queue, position, recordBytes, bodyBytes } = inFlight!.sentAt(tag);
-    queue.settle(position, recordBytes, bodyBytes);
+    this.#settle(inFlight!.sentAt(tag));
     this.#free(tag);
     return true;
+  }
+
+  /** Hot. */
+  #settle({ queue, position, recordBytes, bodyBytes }: Sent): void {
+    this.#session.host.counters.ack++;
+    queue.counters.ack++;
+    queue.settle(position, recordBytes, bodyBytes);
   }
 
   /** PUBREC: the client has the message, PUBREL follows. False when no such identifier is in flight. */
@@ -133,8 +149,7 @@ export class Outgoing {
     const state = inFlight!.stateOf(tag);
     if (state === EXPECTS_PUBACK) return false;
     if (state === EXPECTS_PUBREC) {
-      const { queue, position, recordBytes, bodyBytes } = inFlight!.sentAt(tag);
-      queue.settle(position, recordBytes, bodyBytes);
+      this.#settle(inFlight!.sentAt(tag));
       inFlight!.received(tag);
     }
     return true;

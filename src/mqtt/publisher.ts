@@ -88,6 +88,9 @@ export class Publisher {
     // A retained message first, so that a full disk leaves queues and retained messages alike.
     const keptToDisk = packet.retain && this.#session.host.retained.set(this.#publication.routingKey, message);
     const targets = this.#targets;
+    const { counters } = this.#session.host;
+    counters.publish++;
+    if (targets.length === 0) counters.dropUnroutable++;
     let refused = false;
     for (let i = 0; i < targets.length; i++) if (!targets[i]!.publish(message)) refused = true;
     if (this.#remember !== null && !refused) this.#remember();

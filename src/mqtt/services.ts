@@ -3,6 +3,7 @@
 import type { MqttConfig } from "../config/config.ts";
 import type { Alarms } from "../core/alarms.ts";
 import type { Realm } from "../core/realm.ts";
+import type { Registry } from "../core/statistics/registry.ts";
 import type { Timers } from "../core/timers.ts";
 import type { Turn } from "../core/turn.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
@@ -23,6 +24,7 @@ export interface Log {
 export interface MqttServices {
   readonly settings: MqttConfig;
   readonly realm: Realm;
+  readonly registry: Registry;
   /** MQTT's part of a virtual host. */
   hostOf(vhost: VirtualHost): MqttHost;
   readonly turn: Turn;

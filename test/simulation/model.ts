@@ -81,7 +81,7 @@ export class SimQueue {
   readonly ttlMs: number;
   exists: Knowledge = "maybe";
   readonly copies = new Map<number, Copy>();
-  /** Messages that were there could have been delivered, or a power cut leaves it open whether they were. */
+  /** Messages that were there could have been delivered, or nobody can say whether they were. */
   read = false;
 
   constructor(name: string, kind: QueueKind, ttlMs: number) {

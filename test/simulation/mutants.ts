@@ -113,12 +113,13 @@ export const MUTANTS: readonly SimulationMutant[] = [
   },
   {
     name: "simulation_definitions_not_cut",
-    what: "the torn tail of the definitions log is cut in the middle of its last whole entry",
-    seed: 8,
+    what: "with the torn tail of the definitions log its last whole entry is dropped, too",
+    seed: 9,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "  if (end < bytes.length) disk.truncate(fd, end);\n",
-      replace: "  end = end < bytes.length ? Math.max(8, end - 4) : end;\n  disk.truncate(fd, end);\n",
+      find: "  for (const run of scan.entries) {\n    intact.bytes.set",
+      replace:
+        "  for (const run of scan.entries.slice(0, scan.end < bytes.length ? -1 : undefined)) {\n    intact.bytes.set",
     }],
   },
   {
@@ -127,8 +128,13 @@ export const MUTANTS: readonly SimulationMutant[] = [
     seed: 213,
     edits: [{
       file: "store/definitions_log.ts",
-      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));\n  return { fd, end };",
-      replace: "  return { fd, end };",
+      find: "    const file = writeAnew(disk, path, found);",
+      replace:
+        "    const file = (found.isMissing ? writeAnew : mendInPlace)(disk, path, found.isMissing ? found : found.scan as never);",
+    }, {
+      file: "store/definitions_log.ts",
+      find: "  disk.sync(fd);\n  disk.syncDirectory(dirname(path));",
+      replace: "",
     }],
   },
   {
