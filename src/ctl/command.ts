@@ -1,7 +1,7 @@
 // `leveret ctl`: what administrators do to a broker that runs, over its HTTP API.
 
 import process from "node:process";
-import { type Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { Commands } from "./commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addConnections } from "./connections.ts";
@@ -42,9 +42,28 @@ export function registerCtl(program: Command): Command {
   addVhosts(commands);
   addDefinitions(commands);
   addCompletion(commands);
-  // Whoever reads may have had enough: `leveret ctl list_queues | head`.
-  process.stdout.on("error", () => process.exit(0));
   return ctl;
+}
+
+/** The commands with their flags, for the manual; made from what the help is made from. */
+export function commandTable(): string {
+  let group = "";
+  let text = "| command | what it does |\n|---|---|\n";
+  for (const command of registerCtl(new Command()).commands) {
+    if (command.helpGroup() !== group) {
+      group = command.helpGroup();
+      text += `| **${group.replace(/:$/, "")}** | |\n`;
+    }
+    const names = [command.name(), ...command.aliases()].map((name) => `\`${name}\``).join(", ");
+    const words = command.usage().replace(/^\[options\] ?/, "");
+    const flags = command.options.map(({ flags }) => `\`${flags}\``).join(", ");
+    const cells = [
+      `${names}${words === "" ? "" : ` \`${words}\``}`,
+      `${command.description()}${flags === "" ? "" : `; ${flags}`}`,
+    ];
+    text += `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  }
+  return text;
 }
 
 function seconds(text: string): number {

@@ -77,6 +77,8 @@ export class Commands {
     const command = this.ctl.command(usage).description(description).helpGroup(this.#group).allowExcessArguments(false);
     endWithFault(command, this.ctl);
     return command.action(async () => {
+      // Whoever reads may have had enough: `leveret ctl list_queues | head`.
+      process.stdout.on("error", () => process.exit(0));
       // Those that are optional and missing can only be the last ones.
       const args = command.processedArgs.flat().filter((word) => word !== undefined) as string[];
       await act(new Call(command.optsWithGlobals<CommonFlags & Flags>()), ...args);
