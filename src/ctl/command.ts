@@ -1,6 +1,5 @@
 // `leveret ctl`: what administrators do to a broker that runs, over its HTTP API.
 
-import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { Commands } from "./commands.ts";
 import { addCompletion } from "./completion.ts";
