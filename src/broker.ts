@@ -417,7 +417,8 @@ class Parts {
     if (http.port < 0 && metrics.port < 0) return;
     const services = this.#httpServices(log);
     const { listenForApi, listenForMetrics } = await import("./http/management.ts");
-    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
+    const address = { host: http.bind, port: http.port };
+    if (http.port >= 0) this.#http = await listenForApi(address, services, this.#dataDir?.socketPath ?? null);
     if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
     this.#lag.start();
     services.statistics.sampler.start();
