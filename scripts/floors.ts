@@ -10,8 +10,9 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   core: ["lib", "wire", "config", "store"],
   client: ["lib", "runtime", "wire", "config"],
   amqp: ["lib", "runtime", "wire", "config", "store", "core"],
-  doctor: ["lib", "runtime", "store", "core"],
+  mqtt: ["lib", "runtime", "wire", "config", "store", "core"],
   http: ["lib", "runtime", "wire", "config", "store", "core"],
+  doctor: ["lib", "runtime", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
   ctl: ["lib", "runtime", "wire", "config", "client"],
 };

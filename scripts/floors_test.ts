@@ -33,9 +33,9 @@ for (
       "amqp/ may import lib/, runtime/, wire/, config/, store/, core/, not broker.ts",
     ],
     [
-      "mqtt/session.ts",
+      "tcp/session.ts",
       "core/queue.ts",
-      "mqtt/ has no floor yet: give it one in scripts/floors.ts and docs/architecture.md",
+      "tcp/ has no floor yet: give it one in scripts/floors.ts and docs/architecture.md",
     ],
     ["core/queue.ts", "core/queue_test.ts", "a test is imported by nobody"],
   ] as const

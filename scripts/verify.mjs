@@ -50,7 +50,8 @@ if (parts.includes("clients")) {
   }
   if (targets.includes("executable") && runtimes.includes("bun")) {
     // Those that need no access to the broker's inside.
-    const protocol = testFiles("test/protocol").filter((path) => !/new Broker\(|managed_broker/.test(readText(path)));
+    const black = [...testFiles("test/protocol"), ...testFiles("test/mqtt")];
+    const protocol = black.filter((path) => !/new Broker\(|managed_broker/.test(readText(path)));
     const variables = { LEVERET_TEST_PROTOCOL: "executable" };
     await suite("protocol tests, executable", "bun", protocol, CLIENT_TEST_MS_MAX, variables);
   }

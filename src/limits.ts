@@ -2,6 +2,12 @@
 
 /** AMQP frame before the connection is open, bytes: nobody unknown makes us hold more (AMQP 4.2.3 asks for at least 4096). */
 export const PRE_AUTH_FRAME_BYTES_MAX = 8 * 1024;
+/** MQTT packet before the client is known, bytes: a CONNECT with its will. */
+export const MQTT_CONNECT_BYTES_MAX = 64 * 1024;
+/** Topics with a retained message, of one virtual host: each costs a few hundred bytes of memory. */
+export const RETAINED_MAX = 1_000_000;
+/** From accept to CONNECT, absolute: slow clients must not hold sockets. */
+export const MQTT_CONNECT_MS_MAX = 10_000;
 /** Names and addresses of failed logins that are remembered, entries of up to 600 bytes. */
 export const LOGIN_FAILURES_MAX = 10_000;
 /** A field table inside a field table inside ...: the decoder's own stack, and what RabbitMQ's clients ever use. */

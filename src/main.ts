@@ -53,7 +53,7 @@ async function programFor(words: readonly string[]): Promise<Command> {
     (await import("./perf/command.ts")).registerPerf(program);
   } else {
     // Only its line in the help; the load generator itself is not loaded.
-    program.command("perf").description("load generator for any AMQP broker");
+    program.command("perf").description("load generator for any AMQP or MQTT broker");
   }
   if (words[0] === "ctl" || words[0] === "help") {
     (await import("./ctl/command.ts")).registerCtl(program);

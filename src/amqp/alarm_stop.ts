@@ -1,6 +1,7 @@
 // What an alarm does to one connection: whoever wants to publish or declare is not read any more, from that very method
 // on, until no alarm holds. Clients that announced it are told.
 
+import type { ReadGate } from "../lib/read_gate.ts";
 import type { Conn } from "../runtime/runtime.ts";
 import { FRAME_METHOD, ProtocolViolation } from "../wire/amqp_frame.ts";
 import {
@@ -13,7 +14,6 @@ import {
 } from "../wire/amqp_methods.ts";
 import { copyOf, fitShortString } from "../wire/amqp_values.ts";
 import { methodId } from "./errors.ts";
-import type { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
 
 /** The connection that is stopped. */

@@ -6,6 +6,7 @@ import { Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState } from "../core/statistics/registry.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
+import { ReadGate } from "../lib/read_gate.ts";
 import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
@@ -32,7 +33,6 @@ import { AmqpError, methodId, toAmqpError } from "./errors.ts";
 import { Handshake, type Opened } from "./handshake.ts";
 import { Holdings } from "./holdings.ts";
 import { LiveAmqpConnection } from "./live.ts";
-import { ReadGate } from "./read_gate.ts";
 import type { AmqpServices } from "./services.ts";
 
 export class AmqpConnection implements ConnHandler, FrameSink {

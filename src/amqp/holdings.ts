@@ -1,8 +1,8 @@
 // What one connection makes the broker hold, all its channels together, and the bounds of it.
 
+import type { ReadGate } from "../lib/read_gate.ts";
 import { REPLIES_WAITING_MAX, UNFINISHED_BODIES_BYTES_MAX } from "../limits.ts";
 import { AmqpError } from "./errors.ts";
-import type { ReadGate } from "./read_gate.ts";
 
 /** Buffers that channels keep for messages to come, bytes: they must not come to count as unfinished messages. */
 const KEPT_BYTES_MAX = 1024 * 1024;

@@ -25,8 +25,8 @@ class Served {
   constructor(...flags: readonly string[]) {
     const start = "deno" in process.versions ? ["run", "-A", MAIN] : [MAIN];
     const clean = Object.entries(process.env).filter(([name]) => !name.startsWith("LEVERET_"));
-    const withoutHttp = { LEVERET_MGMT_PORT: "-1", LEVERET_METRICS_HTTP_PORT: "-1" };
-    const env = { ...Object.fromEntries(clean), ...withoutHttp, NO_COLOR: "1" };
+    const off = { LEVERET_MGMT_PORT: "-1", LEVERET_METRICS_HTTP_PORT: "-1", LEVERET_MQTT_PORT: "-1" };
+    const env = { ...Object.fromEntries(clean), ...off, NO_COLOR: "1" };
     this.#child = spawn(process.execPath, [...start, ...flags], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child.stdout!.on("data", (chunk) => {
       this.stdout += chunk;
@@ -117,6 +117,11 @@ test("an IPv6 address stands in brackets in the ready line", () => {
     port: 1,
   }]);
   assert.equal(line, `leveret ${VERSION} ready: amqp [::1]:5672, amqp 10.0.0.1:1\n`);
+});
+
+test("the ready line names every listener", async () => {
+  await using broker = new Served("--memory", "--port", "0", "--mqtt-port", "0");
+  await broker.printed("stdout", /^leveret \S+ ready: amqp 127\.0\.0\.1:\d+, mqtt 127\.0\.0\.1:\d+\n$/);
 });
 
 test("a listener that is off is left out of the ready line", async () => {

@@ -30,6 +30,7 @@ export interface Config {
   /** A definitions file to import at start; "" for none. */
   readonly loadDefinitions: string;
   readonly amqp: AmqpConfig;
+  readonly mqtt: MqttConfig;
 }
 
 export interface HttpConfig {
@@ -53,9 +54,28 @@ export interface AmqpConfig {
   readonly consumerPrefetch: number;
 }
 
+export interface MqttConfig {
+  readonly bind: string;
+  /** 0 picks a free one, -1 is off. */
+  readonly port: number;
+  readonly packetBytesMax: number;
+  /** Messages that a client may have unacknowledged. */
+  readonly inFlightMax: number;
+  /** Messages that wait for one session; 0 for any number. */
+  readonly queuedMax: number;
+  /** 0 for ever. */
+  readonly sessionExpiryMax: number;
+  /** 0 for any. */
+  readonly keepAliveMax: number;
+  /** 0 for never. */
+  readonly systemIntervalSeconds: number;
+  readonly topicMapping: OptionValues["topicMapping"];
+}
+
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp" | "http" | "metrics">> & {
+export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt" | "http" | "metrics">> & {
   readonly amqp?: Partial<AmqpConfig>;
+  readonly mqtt?: Partial<MqttConfig>;
   readonly http?: Partial<HttpConfig>;
   readonly metrics?: Partial<HttpConfig>;
 };
@@ -76,15 +96,19 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, http = {}, metrics = {}, ...main } = given;
-  const { bind, port, ...tuning } = amqp;
+  const { amqp = {}, mqtt = {}, http = {}, metrics = {}, ...main } = given;
+  const { bind, port, ...amqpTuning } = amqp;
+  const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
   const flat: Record<string, unknown> = {
     ...main,
-    ...tuning,
+    ...amqpTuning,
+    ...mqttTuning,
     amqpBind: bind,
     amqpPort: port,
+    // A program gets no listener that it did not ask for: who starts several brokers must not find a port taken.
+    mqttBind,
+    mqttPort: mqttPort ?? OFF,
     httpBind: http.bind,
-    // A program gets no listener that it did not ask for.
     httpPort: http.port ?? OFF,
     metricsBind: metrics.bind,
     metricsPort: metrics.port ?? OFF,
@@ -135,6 +159,17 @@ export function configOf(values: OptionValues): Config {
       messageBytesMax: values.messageBytesMax,
       handshakeMs: values.handshakeMs,
       consumerPrefetch: values.consumerPrefetch,
+    }),
+    mqtt: Object.freeze({
+      bind: values.mqttBind,
+      port: values.mqttPort,
+      packetBytesMax: values.packetBytesMax,
+      inFlightMax: values.inFlightMax,
+      queuedMax: values.queuedMax,
+      sessionExpiryMax: values.sessionExpiryMax,
+      keepAliveMax: values.keepAliveMax,
+      systemIntervalSeconds: values.systemIntervalSeconds,
+      topicMapping: values.topicMapping,
     }),
   });
 }

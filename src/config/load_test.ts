@@ -48,6 +48,17 @@ test("without any setting every option has its default", () => {
       handshakeMs: 10_000,
       consumerPrefetch: 65_535,
     },
+    mqtt: {
+      bind: "127.0.0.1",
+      port: 1883,
+      packetBytesMax: 16 * 1024 * 1024,
+      inFlightMax: 1000,
+      queuedMax: 100_000,
+      sessionExpiryMax: 0,
+      keepAliveMax: 0,
+      systemIntervalSeconds: 10,
+      topicMapping: "rabbitmq",
+    },
   });
   assert.throws(() => ((config.amqp as { port: number }).port = 1), TypeError);
 });

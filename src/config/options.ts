@@ -9,7 +9,7 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 
 export interface Option<T> {
-  readonly section: "main" | "amqp" | "mgmt";
+  readonly section: "main" | "amqp" | "mqtt" | "mgmt";
   readonly key: string;
   /** What other brokers call it in their files. */
   readonly aliases: readonly string[];
@@ -167,6 +167,57 @@ export const OPTIONS = {
     15_672,
     "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
   ),
+  mqttBind: mqtt("bind", "--mqtt-bind <address>", text("an address"), "127.0.0.1", "address to listen on for MQTT"),
+  mqttPort: mqtt(
+    "port",
+    "--mqtt-port <n>",
+    integer(-1, 65_535),
+    1883,
+    "port to listen on for MQTT; 0 picks a free one, -1 turns MQTT off",
+  ),
+  packetBytesMax: mqtt("max_packet_size", null, byteSize(KIB, 256 * MIB - 1), 16 * MIB, "largest MQTT packet, bytes"),
+  inFlightMax: mqtt(
+    "max_inflight_messages",
+    null,
+    integer(1, 65_535),
+    1000,
+    "messages with QoS 1 and 2 that a client may have unacknowledged, at most",
+  ),
+  queuedMax: mqtt(
+    "max_queued_messages",
+    null,
+    integer(0, 2 ** 31 - 1),
+    100_000,
+    "messages that wait for one session; beyond it the oldest go; 0 for any number",
+  ),
+  sessionExpiryMax: mqtt(
+    "max_session_expiry",
+    null,
+    integer(0, 2 ** 32 - 2),
+    0,
+    "seconds that a session outlives its connection at most; 0 for ever",
+  ),
+  keepAliveMax: mqtt(
+    "max_keepalive",
+    null,
+    integer(0, 65_535),
+    0,
+    "longest keep-alive that clients of MQTT 5 are told to have, seconds; 0 for any",
+  ),
+  systemIntervalSeconds: mqtt(
+    "sys_interval",
+    null,
+    integer(0, 86_400),
+    10,
+    "how often $SYS topics are published, seconds; 0 for never",
+  ),
+  topicMapping: mqtt(
+    "topic_mapping",
+    null,
+    oneOf("rabbitmq", "exact"),
+    "rabbitmq",
+    "dots in MQTT topics: as with RabbitMQ, a level's end like '/'; or exact, kept apart (AMQP sees '/' for them)",
+  ),
 } as const;
 
 /** May change while the broker runs; the others take a restart. */
@@ -210,6 +261,11 @@ function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback:
 function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
   const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
   return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+}
+
+function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
+  const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
+  return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

@@ -10,7 +10,7 @@ import type { Consumer, Owner } from "./queue.ts";
 import type { QueueCounters } from "./statistics/counters.ts";
 import type { Target } from "./target.ts";
 
-export type QueueType = "classic" | "quorum" | "stream";
+export type QueueType = "classic" | "quorum" | "stream" | "mqtt-qos0";
 
 /** Where a delivery goes back to: what settles it and what gives it anew. */
 export interface Source {

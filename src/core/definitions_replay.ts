@@ -5,6 +5,7 @@
 
 import { type Arguments, argumentsFromJson } from "./arguments.ts";
 import type { Entry } from "./definitions.ts";
+import type { RecordValue } from "./records.ts";
 import type { VirtualHost } from "./virtual_host.ts";
 
 /** An entry and its place in the log. */
@@ -21,6 +22,7 @@ class VhostEntries {
   readonly permissions = new Map<string, Entry>();
   /** Policies of both kinds, parameters. */
   readonly rules = new Map<string, Entry>();
+  readonly records = new Map<string, Entry>();
   /** What it was last said to be; null: only things in it were named (by a log older than virtual hosts, or a damaged one). */
   self: Entry | null = null;
 }
@@ -43,6 +45,7 @@ export class DefinitionsReplay {
   /** Under these ids messages may lie, and under these they may have lain. */
   get ids(): { readonly live: ReadonlySet<number>; readonly named: ReadonlySet<number> } {
     const live = [...this.queues(), ...this.delayedExchanges()].map(({ id }) => Number(id));
+    for (const { records } of this.#vhosts.values()) live.push(...[...records.values()].map(storeIdOf));
     return { live: new Set(live), named: this.#namedIds };
   }
 
@@ -107,10 +110,11 @@ export class DefinitionsReplay {
       case "unbind":
         return void vhost.bindings.delete(bindingKey(entry));
     }
+    if (op === "record") this.#noteId(storeIdOf(entry));
     const kind = op.endsWith(DELETE) ? op.slice(0, -DELETE.length) : op;
     const table = tableOf(vhost, kind);
     if (table === null) throw new Error(`definitions log: expected a known entry, found op '${op}'`);
-    const id = key(kind, entry.name, entry.user, entry.exchange, entry.component);
+    const id = key(kind, entry.name, entry.user, entry.exchange, entry.component, entry.kind);
     if (op === kind) table.set(id, entry);
     else table.delete(id);
   }
@@ -180,6 +184,9 @@ export class DefinitionsReplay {
       vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
     }
     for (const placed of entries.bindings.values()) if (!restoreBinding(vhost, entries, placed)) loose++;
+    for (const { kind, name, value } of entries.records.values()) {
+      vhost.records.set(String(kind), String(name), value as RecordValue);
+    }
     return loose;
   }
 }
@@ -196,7 +203,12 @@ function restoreBinding(vhost: VirtualHost, entries: VhostEntries, { entry, plac
   return true;
 }
 
-function tableOf({ permissions, rules }: VhostEntries, kind: string): Map<string, Entry> | null {
+/** The id of the store that a record names; 0 for none. */
+function storeIdOf({ value }: Entry): number {
+  return Number((value as RecordValue).id ?? 0);
+}
+
+function tableOf({ permissions, rules, records }: VhostEntries, kind: string): Map<string, Entry> | null {
   switch (kind) {
     case "permission":
     case "topic-permission":
@@ -205,6 +217,8 @@ function tableOf({ permissions, rules }: VhostEntries, kind: string): Map<string
     case "operator-policy":
     case "parameter":
       return rules;
+    case "record":
+      return records;
     default:
       return null;
   }

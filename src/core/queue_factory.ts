@@ -6,6 +6,7 @@ import type { Arguments } from "./arguments.ts";
 import type { Owner } from "./consumer.ts";
 import { DeadLetters, type DeadLetterServices } from "./dead_letters.ts";
 import { Deduplication } from "./deduplication.ts";
+import { DIRECT_QUEUE_TYPE, DirectQueue } from "./direct_queue.ts";
 import type { Policies } from "./policies/policies.ts";
 import { Queue } from "./queue.ts";
 import type { QueueServices } from "./queue_services.ts";
@@ -47,6 +48,7 @@ export class QueueFactory {
   /** `text` names it in refusals. */
   create(name: string, id: number, declaration: QueueDeclaration, owner: Owner | null, text: string): AnyQueue {
     const { durable, autoDelete, args } = declaration;
+    if (args.get("x-queue-type") === DIRECT_QUEUE_TYPE) return new DirectQueue(name, id, durable, owner);
     const { type } = settingsOf(args, text);
     const policy = this.#policies.effective(type, name);
     const settings = settingsOf(args, text, policy?.definition);

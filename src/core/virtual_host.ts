@@ -6,6 +6,7 @@ import type { Arguments } from "./arguments.ts";
 import { NO_ARGUMENTS } from "./arguments.ts";
 import type { Consumer, Owner } from "./consumer.ts";
 import { bindingEntry, exchangeEntry, queueEntry } from "./definitions.ts";
+import { DIRECT_QUEUE_ARGUMENTS } from "./direct_queue.ts";
 import { DelayedExchanges } from "./delayed_exchanges.ts";
 import { expectSame } from "./equivalence.ts";
 import { type Binding, type Destination, Exchange, type ExchangeDeclaration } from "./exchange.ts";
@@ -16,6 +17,7 @@ import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies/policies.ts";
 import { type QueueDeclaration, QueueFactory, settingsOf, withDefaultType } from "./queue_factory.ts";
 import { checkProperties } from "./queue_settings.ts";
+import { Records } from "./records.ts";
 import { Refusal } from "./refusal.ts";
 import { Churn } from "./statistics/counters.ts";
 import type { Message } from "../store/message.ts";
@@ -32,6 +34,8 @@ export class VirtualHost {
   limits: VhostLimits = {};
   readonly policies: Policies;
   readonly parameters: Parameters;
+  /** What protocols keep here. */
+  readonly records: Records;
   /** Open now, whatever their protocol. */
   connectionCount = 0;
   /** Deleted. */
@@ -51,6 +55,7 @@ export class VirtualHost {
     this.#churn = services.churn ?? new Churn();
     this.policies = new Policies(name, services.definitions);
     this.parameters = new Parameters(name, services.definitions);
+    this.records = new Records(name, services.definitions);
     this.#factory = new QueueFactory(services, this.policies, {
       expired: (queue) => void this.removeQueue(queue),
       route: (exchange, keys, message) => this.#routeDead(exchange, keys, message),
@@ -174,9 +179,19 @@ export class VirtualHost {
       this.#churn.queueDeclared++;
       return { queue, durable: this.#logged(queue) };
     }
+    return this.#declareNew(name, declaration, declaration.exclusive ? owner : null);
+  }
+
+  /** A queue that keeps nothing, if there is none of that name; see `DirectQueue`. */
+  declareDirectQueue(name: string, durable: boolean, owner: Owner | null): AnyQueue {
+    const declaration = { durable, autoDelete: false, exclusive: owner !== null, args: DIRECT_QUEUE_ARGUMENTS };
+    return this.queues.get(name) ?? this.#declareNew(name, declaration, owner).queue;
+  }
+
+  #declareNew(name: string, declaration: QueueDeclaration, owner: Owner | null): { queue: AnyQueue; durable: boolean } {
     const queuesMax = Math.min(this.#services.limits.queuesMax, this.limits.maxQueues ?? Infinity);
     if (this.queues.size >= queuesMax) this.#refuseMore(`declare queue '${name}'`, "queue", queuesMax);
-    const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, declaration.exclusive ? owner : null);
+    const queue = this.#addQueue(name, this.#services.nextQueueId(), declaration, owner);
     if (queue.owner !== null) this.#own(queue.owner, queue);
     this.#churn.queueDeclared++;
     this.#churn.queueCreated++;
@@ -327,6 +342,7 @@ export class VirtualHost {
         if (this.#isDurable(binding)) yield bindingEntry("bind", this.name, binding);
       }
     }
+    yield* this.records.entries();
   }
 
   // Housekeeping

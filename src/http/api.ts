@@ -65,5 +65,5 @@ export function buildApi(services: HttpServices): { readonly handler: HttpHandle
     description: "RabbitMQ's HTTP API, as far as it is served here.",
   });
   router.close();
-  return { router, handler: async (exchange) => await router.app.fetch(exchange.request, { exchange }) };
+  return { router, handler: (exchange) => router.answer(exchange) };
 }

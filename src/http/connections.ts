@@ -10,7 +10,7 @@ import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { channelAnswer, connectionAnswer, listAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape } from "./shape.ts";
+import { type Fields, shape, shapeOne } from "./shape.ts";
 import { inVhosts } from "./vhost_items.ts";
 
 const TAG = "Connections";
@@ -148,7 +148,7 @@ export function addConnections(router: Router, services: HttpServices): void {
     "get",
     "/api/connections/{name}",
     { summary: "One connection", tag: TAG, query: ratesQuery, answer: connectionAnswer },
-    (call) => shape(connectionOf(registry, call), connectionFields, contextOf(call.query)),
+    (call) => shapeOne(connectionOf(registry, call), connectionFields, contextOf(call.query), call.query),
   );
   router.add(
     "delete",

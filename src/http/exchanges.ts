@@ -16,7 +16,7 @@ import { Rates, ratesQuery, valuesOf } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, exchangeAnswer, flagQuery, listAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape } from "./shape.ts";
+import { type Fields, shapeOne } from "./shape.ts";
 import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Exchanges";
@@ -97,7 +97,7 @@ export function addExchanges(router: Router, services: HttpServices): void {
     "get",
     "/api/exchanges/{vhost}/{name}",
     { summary: "One exchange", tag: TAG, query: ratesQuery, answer: exchangeAnswer },
-    (call) => shape(find(call), oneExchangeFields, new Rates(statistics.sampler, call.query)),
+    (call) => shapeOne(find(call), oneExchangeFields, new Rates(statistics.sampler, call.query), call.query),
   );
   router.add(
     "put",

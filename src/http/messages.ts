@@ -315,8 +315,9 @@ function copiesOf(properties: Properties): string[] {
 
 function payloadOf(payload: string, encoding: "string" | "base64"): Uint8Array {
   if (encoding === "string") return new TextEncoder().encode(payload);
-  if (!/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(payload)) throw badRequest("payload is not base64");
-  return new Uint8Array(Buffer.from(payload, "base64"));
+  const compact = payload.replace(/\s+/g, "");
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) throw badRequest("payload is not base64");
+  return new Uint8Array(Buffer.from(compact, "base64"));
 }
 
 function messageJson(message: Message, left: number, encoding: "auto" | "base64", truncate = Infinity): object {

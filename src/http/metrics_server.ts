@@ -10,5 +10,5 @@ export function buildMetrics(services: HttpServices): HttpHandler {
   const router = new Router(new BasicAuthenticator(services.management), services.report);
   addMetrics(router, services, "none");
   router.close();
-  return async (exchange) => await router.app.fetch(exchange.request, { exchange });
+  return (exchange) => router.answer(exchange);
 }

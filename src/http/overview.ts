@@ -10,7 +10,7 @@ import type { Router } from "./router.ts";
 import { nodeAnswer, overviewAnswer } from "./schemas.ts";
 import { z } from "@hono/zod-openapi";
 import { answerList, listQuery } from "./list.ts";
-import { type Fields, shape } from "./shape.ts";
+import { type Fields, shapeOne } from "./shape.ts";
 
 const TAG = "Broker";
 /** The release of RabbitMQ whose API this is: clients choose what they ask for by it. */
@@ -74,7 +74,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     { summary: "One node", tag: TAG, access: "monitoring", query: ratesQuery, answer: nodeAnswer },
     ({ params, query }) => {
       if (params.name !== product.node) throw notFound();
-      return shape(services, nodeFields, new Rates(statistics.sampler, query));
+      return shapeOne(services, nodeFields, new Rates(statistics.sampler, query), query);
     },
   );
   router.add(

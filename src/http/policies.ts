@@ -11,7 +11,7 @@ import { limitBody, listAnswer, parameterAnswer, plainFields, policyAnswer } fro
 import type { HttpServices } from "./services.ts";
 
 const PUT = [201, 204];
-const json = z.custom<Json>((value) => value !== undefined, "expected a value").openapi({});
+const json = z.unknown().refine((value) => value !== undefined, "expected a value").transform((value) => value as Json);
 
 const policyBody = z.object({
   pattern: json,

@@ -20,7 +20,7 @@ import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape } from "./shape.ts";
+import { type Fields, shape, shapeOne } from "./shape.ts";
 import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Queues";
@@ -160,7 +160,7 @@ export function addQueues(router: Router, services: HttpServices): void {
     "get",
     "/api/queues/{vhost}/{name}",
     { summary: "One queue", tag: TAG, query: ratesQuery, answer: queueAnswer },
-    (call) => shape(find(call), oneQueueFields, contextOf(call.query)),
+    (call) => shapeOne(find(call), oneQueueFields, contextOf(call.query), call.query),
   );
   router.add(
     "put",

@@ -16,8 +16,9 @@ function rangeQuery<Name extends string>(name: Name, what: string) {
   } as Record<`${Name}_age` | `${Name}_incr`, z.ZodOptional<typeof seconds>>;
 }
 
-/** What says which samples are wanted. */
+/** What the answer about one thing understands: which samples are wanted, and which fields. */
 export const ratesQuery = z.object({
+  columns: z.string().max(4096).optional().describe("fields that are answered, with commas between them"),
   ...rangeQuery("msg_rates", "messages"),
   ...rangeQuery("lengths", "lengths of queues"),
   ...rangeQuery("data_rates", "octets sent and received"),

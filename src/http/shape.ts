@@ -10,6 +10,16 @@ export function pathsOf(text: string): FieldPath[] {
   return text.split(",").filter((name) => name !== "").map((name) => name.split("."));
 }
 
+/** One thing, with the columns that a request asks for. */
+export function shapeOne<T, C>(
+  item: T,
+  fields: Fields<T, C>,
+  context: C,
+  query: { readonly columns?: string | undefined },
+): Record<string, unknown> {
+  return shape(item, fields, context, query.columns === undefined ? null : pathsOf(query.columns));
+}
+
 /** All fields, or those of `columns`. What is undefined is left out, as JSON does. */
 export function shape<T, C>(
   item: T,

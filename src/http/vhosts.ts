@@ -10,7 +10,7 @@ import { created, noContent } from "./json.ts";
 import { split } from "./users.ts";
 import { listAnswer, switchSchema, vhostAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape } from "./shape.ts";
+import { type Fields, shapeOne } from "./shape.ts";
 
 const TAG = "Virtual hosts";
 /** Where nobody has said otherwise. */
@@ -89,7 +89,7 @@ export function addVhosts(router: Router, services: HttpServices): void {
     "get",
     "/api/vhosts/{name}",
     { summary: "One virtual host", tag: TAG, query: ratesQuery, answer: vhostAnswer },
-    ({ params, query, caller }) => shape(caller.vhost(params.name), vhostFields, contextOf(query)),
+    ({ params, query, caller }) => shapeOne(caller.vhost(params.name), vhostFields, contextOf(query), query),
   );
   router.add(
     "put",

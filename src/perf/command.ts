@@ -1,11 +1,13 @@
 // The command `perf amqp`: its options, what it prints, its exit code.
 
 import process from "node:process";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { AmqpFault } from "../client/amqp_fault.ts";
 import { AmqpUriFault, redactUri } from "../client/amqp_uri.ts";
 import { currentRuntime } from "../runtime/current.ts";
 import { ConnectFault } from "../runtime/fault.ts";
+import { registerPerfMqtt } from "./mqtt/command.ts";
+import { integer, positive } from "./numbers.ts";
 import { OptionFault, optionsOf, type PerfFlags, type PerfOptions } from "./options.ts";
 import { resultLines } from "./report.ts";
 import { PerfRun } from "./run.ts";
@@ -56,6 +58,7 @@ export function registerPerf(program: Command): void {
       }
       process.exitCode = await perfAmqp(options);
     });
+  registerPerfMqtt(perf);
   perf.command("sink", { hidden: true })
     .description("a server without queues: swallows what is published, feeds consumers; shows a generator's ceiling")
     .option("--bind <address>", "address to listen on", "127.0.0.1")
@@ -93,20 +96,4 @@ async function perfAmqp(options: PerfOptions): Promise<number> {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
   }
-}
-
-/** A parser of whole numbers in a range. */
-function integer(lowest: number, highest: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= lowest && value <= highest) return value;
-    const range = highest === Number.MAX_SAFE_INTEGER ? `of at least ${lowest}` : `from ${lowest} to ${highest}`;
-    throw new InvalidArgumentError(`a whole number ${range} expected`);
-  };
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (/^\d+(\.\d+)?$/.test(text) && value > 0) return value;
-  throw new InvalidArgumentError("a number above 0 expected");
 }

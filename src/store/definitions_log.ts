@@ -62,7 +62,8 @@ export class DefinitionsLog implements Definitions {
   ): DefinitionsLog {
     disk.remove(newPath(path));
     const found = examineDefinitions(disk, path);
-    const file = found.isDamaged ? dropDamage(disk, path, found) : cutTail(disk, path, found);
+    if (found.isDamaged) keepAside(disk, path);
+    const file = writeAnew(disk, path, found);
     for (const event of found.events) report(event);
     try {
       for (const { entry } of found.scan.entries) replay(entry);
@@ -138,7 +139,7 @@ interface OpenFile {
 export interface FoundDefinitions {
   /** There is no file. */
   readonly isMissing: boolean;
-  /** More than a torn tail: the file has to be written anew. */
+  /** More than a torn tail: the file is kept aside. */
   readonly isDamaged: boolean;
   readonly bytes: Uint8Array;
   readonly scan: Scan;
@@ -172,24 +173,11 @@ export function examineDefinitions(disk: Disk, path: string): FoundDefinitions {
   };
 }
 
-/** Opens a file without damage in it, and cuts off what stands behind its last whole entry; makes one where none is. */
-function cutTail(disk: Disk, path: string, { bytes, scan: { end } }: FoundDefinitions): OpenFile {
-  if (bytes.length < HEADER_BYTES) {
-    const created = putInPlace(disk, path, writeBeside(disk, path, new EntryBuffer()));
-    disk.syncDirectory(dirname(path));
-    return created;
-  }
-  const fd = disk.open(path, "r+");
-  if (end < bytes.length) disk.truncate(fd, end);
-  // A process that was killed may have left it to the page cache alone: what is there is answered for from now on.
-  disk.sync(fd);
-  disk.syncDirectory(dirname(path));
-  return { fd, end };
-}
-
-/** Keeps the damaged file aside and goes on with a file of what is intact in it. */
-function dropDamage(disk: Disk, path: string, { bytes, scan }: FoundDefinitions): OpenFile {
-  keepAside(disk, path);
+/**
+ * Goes on with a new file of what is intact, at every start: what was read may stand in the page cache alone, left there by
+ * a process that was killed, or by a sync that failed, after which a later one of the same bytes succeeds and does nothing.
+ */
+function writeAnew(disk: Disk, path: string, { isMissing, bytes, scan }: FoundDefinitions): OpenFile {
   const intact = new EntryBuffer();
   intact.bytes = new Uint8Array(bytes.length);
   for (const run of scan.entries) {
@@ -201,7 +189,7 @@ function dropDamage(disk: Disk, path: string, { bytes, scan }: FoundDefinitions)
     disk.syncDirectory(dirname(path));
     return file;
   } catch (error) {
-    if (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT") throw error;
+    if (isMissing || (errorCode(error) !== "ENOSPC" && errorCode(error) !== "EDQUOT")) throw error;
     return mendInPlace(disk, path, scan);
   }
 }
@@ -213,6 +201,7 @@ function mendInPlace(disk: Disk, path: string, { end }: Scan): OpenFile {
   const file = { fd, end: Math.max(end, HEADER_BYTES) };
   disk.truncate(fd, file.end);
   disk.sync(fd);
+  disk.syncDirectory(dirname(path));
   return file;
 }
 

@@ -20,6 +20,8 @@ export class LastStop {
   readonly #path: string;
   readonly #boot: string;
   readonly #keptMs: number;
+  /** As #keptMs, once a power cut may follow: what a killed process noted stands in the page cache, and is synced by nobody. */
+  readonly #stoppedMs: number;
 
   /** Reads how it ended, and notes that a broker runs. `isNew`: nothing lies here yet. */
   static read(disk: Disk, path: string, isNew: boolean, nowMs: number): LastStop {
@@ -30,15 +32,17 @@ export class LastStop {
     this.#disk = disk;
     this.#path = path;
     this.#boot = textOf(disk, BOOT_PATH).trim();
-    const sureMs = isNew ? 0 : this.#sureSince(textOf(disk, path));
+    const text = isNew ? "" : textOf(disk, path);
+    const sureMs = isNew ? 0 : this.#sureSince(text);
     this.unsureBeforeMs = sureMs ?? Infinity;
     this.#keptMs = sureMs ?? nowMs;
+    this.#stoppedMs = RUNNING.test(text) ? nowMs : this.#keptMs;
     this.#write(`running ${this.#boot || "-"} ${this.#keptMs}\n`);
   }
 
   /** Everything is on disk. */
   stopped(): void {
-    this.#write(`stopped ${this.#keptMs}\n`);
+    this.#write(`stopped ${this.#stoppedMs}\n`);
   }
 
   /** The time before which notes may be missing; null when any may be. */

@@ -35,6 +35,12 @@ describe("how the last broker ended", () => {
     assert.equal(read().unsureBeforeMs, 0);
   });
 
+  it("in good order, but the one before was killed: what that one noted may not be on disk", () => {
+    read(NOW_MS, true);
+    read(NOW_MS + 5).stopped();
+    assert.equal(read(NOW_MS + 6).unsureBeforeMs, NOW_MS + 5);
+  });
+
   it("with the power: nothing is known of what lies there, now and by all who come after", () => {
     read(NOW_MS, true);
     writeFileSync(path, readFileSync(path, "utf8").replace(/running \S+/, "running 0ddba11"));

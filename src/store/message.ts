@@ -9,6 +9,8 @@ const EMPTY = new Uint8Array(0);
 export const MESSAGE_PERSISTENT = 0x01;
 /** Its header has the property `expiration`. */
 export const MESSAGE_EXPIRES = 0x02;
+/** The bits from here on up to 0x80 are the publishing protocol's own. */
+export const MESSAGE_PROTOCOL = 0x04;
 
 export class Message {
   /** When the broker took it in, milliseconds since 1970. */

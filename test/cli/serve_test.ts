@@ -9,11 +9,11 @@ import { describe, it } from "node:test";
 import * as amqplib from "amqplib";
 import {
   commandOf,
+  ONLY_AMQP,
   Program,
   type Target,
   temporaryDirectory,
   testTargets,
-  WITHOUT_HTTP,
 } from "../support/broker_process.ts";
 import { Inbox, waitFor, within } from "../support/wait.ts";
 import { VERSION } from "../../src/version.ts";
@@ -31,7 +31,7 @@ class Leveret {
 
   constructor(target: Target, words: readonly string[], environment: Environment = {}) {
     const { program, args } = commandOf(target);
-    this.program = new Program(program, [...args, ...words], { NO_COLOR: "1", ...WITHOUT_HTTP, ...environment });
+    this.program = new Program(program, [...args, ...words], { NO_COLOR: "1", ...ONLY_AMQP, ...environment });
   }
 
   /** The port of the ready line, which must be all that was printed. */

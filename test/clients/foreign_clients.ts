@@ -72,9 +72,7 @@ export class ForeignClient {
 
   /** Runs a scenario to its end; every line it prints is a report. Fails when the program does. */
   async run(scenario: Scenario, options: ScenarioOptions, report: (event: Report) => void): Promise<void> {
-    const { program, args, environment } = this.#recipe.command(this.#cache, this.#source);
-    const running = new Program(program, [
-      ...args,
+    await this.runWith([
       `scenario=${scenario}`,
       `uri=${options.uri}`,
       `queue=${options.queue}`,
@@ -85,7 +83,13 @@ export class ForeignClient {
       `outstanding=${options.outstandingMax}`,
       `prefetch=${options.prefetch}`,
       `pool=${options.pool.toFile()}`,
-    ], environment);
+    ], report);
+  }
+
+  /** The same with arguments of the caller's own. */
+  async runWith(given: readonly string[], report: (event: Report) => void): Promise<void> {
+    const { program, args, environment } = this.#recipe.command(this.#cache, this.#source);
+    const running = new Program(program, [...args, ...given], environment);
     let done = false;
     const readLines = () => {
       const end = running.stdout.lastIndexOf("\n");
@@ -102,7 +106,7 @@ export class ForeignClient {
       readLines();
       return running.exit;
     }, RUN_TIMEOUT_MS);
-    if (exit.code !== 0 || !done) throw new Error(`${this.name}, ${scenario}: ${running.describe()}`);
+    if (exit.code !== 0 || !done) throw new Error(`${this.name}, ${given[0]}: ${running.describe()}`);
   }
 }
 
@@ -116,8 +120,6 @@ function runTool(program: string, args: string[], cwd: string, environment: Reco
   if (result.status === 0) return;
   throw new Error(`${program} ${args.join(" ")} failed: ${result.error ?? ""}\n${result.stdout}\n${result.stderr}`);
 }
-
-const JAVA_SOURCES = ["Main.java", "Core.java", "Patterns.java", "Restart.java"];
 
 /** A main.py with its requirements.txt. */
 function pythonClient(name: string, folder: string): ForeignClient {
@@ -147,40 +149,49 @@ function pythonClient(name: string, folder: string): ForeignClient {
   });
 }
 
-/** A framework over one of them: it has no scenario but its own. */
-export const celery = pythonClient("Celery (Python)", "celery");
-
-export const foreignClients: readonly ForeignClient[] = [
-  pythonClient("pika (Python)", "pika"),
-  new ForeignClient({
-    name: "amqp091-go (Go)",
+function goClient(name: string, folder: string, sources: readonly string[]): ForeignClient {
+  return new ForeignClient({
+    name,
     tools: [["go", "version"]],
-    folder: "go",
-    sources: ["go.mod", "go.sum", "main.go", "core.go", "patterns.go", "patterns_queues.go", "restart.go"],
+    folder,
+    sources: ["go.mod", "go.sum", ...sources],
     install: (cache, source) => runTool("go", ["build", "-o", join(cache, "client"), "."], source),
     command: (cache) => ({ program: join(cache, "client"), args: [] }),
-  }),
-  new ForeignClient({
-    name: "the Java client",
+  });
+}
+
+/** Sources with a pom.xml that names what they need. */
+function javaClient(name: string, folder: string, sources: readonly string[]): ForeignClient {
+  return new ForeignClient({
+    name,
     tools: [["java", "--version"], ["javac", "--version"], ["mvn", "--version"]],
-    folder: "java",
-    sources: ["pom.xml", ...JAVA_SOURCES],
+    folder,
+    sources: ["pom.xml", ...sources],
     install: (cache, source) => {
       const jars = join(cache, "jars");
-      runTool("mvn", [
-        "-q",
-        "-B",
-        "-f",
-        join(source, "pom.xml"),
-        "dependency:copy-dependencies",
-        `-DoutputDirectory=${jars}`,
-      ], cache);
-      const sources = JAVA_SOURCES.map((file) => join(source, file));
-      runTool("javac", ["-d", join(cache, "classes"), "-cp", join(jars, "*"), ...sources], cache);
+      const copy = ["dependency:copy-dependencies", `-DoutputDirectory=${jars}`];
+      runTool("mvn", ["-q", "-B", "-f", join(source, "pom.xml"), ...copy], cache);
+      const paths = sources.map((file) => join(source, file));
+      runTool("javac", ["-d", join(cache, "classes"), "-cp", join(jars, "*"), ...paths], cache);
     },
     command: (cache) => ({
       program: "java",
       args: ["-Xmx512m", "-cp", [join(cache, "classes"), join(cache, "jars", "*")].join(delimiter), "Main"],
     }),
-  }),
+  });
+}
+
+/** A framework over one of them: it has no scenario but its own. */
+export const celery = pythonClient("Celery (Python)", "celery");
+
+export const foreignClients: readonly ForeignClient[] = [
+  pythonClient("pika (Python)", "pika"),
+  goClient("amqp091-go (Go)", "go", ["main.go", "core.go", "patterns.go", "patterns_queues.go", "restart.go"]),
+  javaClient("the Java client", "java", ["Main.java", "Core.java", "Patterns.java", "Restart.java"]),
+];
+
+export const mqttClients: readonly ForeignClient[] = [
+  pythonClient("paho (Python)", "mqtt_paho_python"),
+  goClient("paho (Go)", "mqtt_paho_go", ["main.go"]),
+  javaClient("HiveMQ's client (Java)", "mqtt_hivemq", ["Main.java"]),
 ];

@@ -85,6 +85,7 @@ test("any field sorts, also one within another, in either direction", async () =
 test("columns choose fields, also parts of them", async () => {
   const [first] = await api.get("queues?columns=name,messages,arguments.x-max-length,nope&name=e");
   assert.deepEqual(first, { name: "e", messages: 4, arguments: { "x-max-length": 6 } });
+  assert.deepEqual(await api.get("queues/%2f/e?columns=name,messages"), { name: "e", messages: 4 });
 });
 
 test("50,000 queues: a page in good time, the whole list in slices, and nobody waits for either", async () => {

@@ -77,12 +77,13 @@ export class Auditor {
     const { world } = this.#machine;
     const count = await this.#countOf(queue);
     this.#expectCount(queue, count, queue.dueCount(world.nowMs), queue.possibleCount());
+    const wasRead = queue.read;
     queue.read = true;
     const found: { copy: Copy; delivery: SimDelivery }[] = [];
     const seen = new Seen();
     const { channel } = this.#topology;
     this.#topology.onDelivery = (delivery) => {
-      const copy = this.#model.delivered(queue, delivery, seen);
+      const copy = this.#model.delivered(queue, delivery, seen, wasRead);
       if (copy === null) return;
       // Nobody else reads: all come in their order, requeued ones too.
       if (delivery.redelivered && seen.isBehind(copy)) {

@@ -48,6 +48,7 @@ export class Machine {
   #broker: Broker | null = null;
   #faults: Error[] = [];
   #stepsLeft = Infinity;
+  #started = false;
   #ending = false;
 
   constructor(world: World, model: Model, product: Product, settings: Settings) {
@@ -69,6 +70,7 @@ export class Machine {
     this.runtime = new SimRuntime(this.process, this.settings.kernelBytes);
     this.#faults = [];
     this.#ending = false;
+    this.#started = false;
     this.#stepsLeft = dieAtStep;
     const { segmentBytes } = this.settings;
     const config = { dataDir: DATA_DIR, segmentBytes, memoryBytesMax: 0, freeDiskBytesMin: 0, amqp: { port: 0 } };
@@ -80,6 +82,7 @@ export class Machine {
     await this.world.settle();
     await this.until(() => state.outcome !== "starting", "start");
     if (state.outcome instanceof Error) this.#contradict(`the broker does not start: ${state.outcome.message}`);
+    this.#started = true;
   }
 
   /** Ends the broker in good order. */
@@ -98,6 +101,8 @@ export class Machine {
   crash(kind: CrashKind): void {
     const { random } = this.world;
     this.crashes++;
+    // It may have died while it noted that it runs; then the next one cannot tell a kill from a power cut.
+    if (!this.#started) { for (const queue of this.model.queues.values()) queue.read = true; }
     this.process.die();
     this.world.trace.add(kind);
     if (kind === "kill") {

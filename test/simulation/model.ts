@@ -81,7 +81,7 @@ export class SimQueue {
   readonly ttlMs: number;
   exists: Knowledge = "maybe";
   readonly copies = new Map<number, Copy>();
-  /** Somebody could have had messages delivered. */
+  /** Messages that were there could have been delivered, or nobody can say whether they were. */
   read = false;
 
   constructor(name: string, kind: QueueKind, ttlMs: number) {
@@ -134,6 +134,8 @@ export class Model {
   crashed = false;
   readonly #world: World;
   #lastId = 0;
+  /** The last process did not end in good order, and the machine goes on. */
+  #killed = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -178,8 +180,8 @@ export class Model {
     for (const copy of message.copies) copy.queue.copies.delete(message.id);
   }
 
-  /** Returns the copy that was delivered; null when there is none that could be. */
-  delivered(queue: SimQueue, delivery: SimDelivery, seen: Seen): Copy | null {
+  /** Returns the copy that was delivered; null when there is none that could be. `wasRead`: before this reader came. */
+  delivered(queue: SimQueue, delivery: SimDelivery, seen: Seen, wasRead = queue.read): Copy | null {
     const { body, redelivered } = delivery;
     this.deliveredCount++;
     const id = idOf(body);
@@ -200,7 +202,10 @@ export class Model {
     if (copy.flagged && !redelivered && !this.#mayDouble(queue)) {
       this.violate(`message ${id} of ${queue.name} came again without its flag`);
     }
-    if (redelivered && !queue.read) this.violate(`message ${id} of ${queue.name} is flagged, and nobody had it`);
+    // What expires the broker itself takes out first.
+    if (redelivered && !wasRead && queue.ttlMs === Infinity) {
+      this.violate(`message ${id} of ${queue.name} is flagged, and nobody had it`);
+    }
     if (!redelivered && seen.isBehind(copy)) this.violate(`message ${id} of ${queue.name} overtook an earlier one`);
     // It was not there only if it had been removed after all.
     if (copy.stored === "maybe" && copy.source === null) copy.stored = "yes";
@@ -276,7 +281,11 @@ export class Model {
   crash(kind: CrashKind, syncFailed: boolean): void {
     this.crashed ||= kind !== "stop";
     this.faultedMs = Infinity;
+    // After a stop in good order that follows a kill nobody can say either what was delivered before the kill.
+    const isOpen = kind === "stop" && this.#killed;
+    this.#killed = kind === "kill" || (this.#killed && kind !== "stop" && kind !== "power cut");
     for (const queue of this.queues.values()) {
+      if (isOpen) queue.read = true;
       if (!queue.durable && queue.exists !== "no") queue.exists = "no";
       for (const copy of queue.copies.values()) this.#crashCopy(queue, copy, kind, syncFailed);
     }
@@ -305,7 +314,9 @@ export class Model {
     }
     // What a failed sync was to write is dropped from the page cache, as if the power had gone.
     if (copy.removed === "yes" && (removedLately || copy.shaky)) copy.removed = "maybe";
-    if (deliveredLately || copy.shaky) copy.flagged = false;
+    // After a power cut all that was there counts as delivered before.
+    if (kind === "power cut") queue.read = true;
+    else if (deliveredLately || copy.shaky) copy.flagged = false;
   }
 
   /** Dead letters may come twice where a crash fell between their two lives. */
@@ -332,7 +343,7 @@ export class Model {
       // What has not died yet may still come.
       if (copy.removed !== "yes" && copy.source === null) {
         copy.removed = "yes";
-        copy.removedMs = this.nowMs;
+        copy.removedMs = Math.max(copy.removedMs, this.nowMs);
       }
     }
   }

@@ -4,6 +4,13 @@ import type { Disk, Stat } from "../../src/runtime/disk.ts";
 import { errno, namesOf, type SimProcess } from "./process.ts";
 import { SimDirectory, SimFile, type SimNode } from "./sim_disk.ts";
 
+/** Where Linux tells one start of the machine from another. */
+const BOOT_PATH = "/proc/sys/kernel/random/boot_id";
+
+function bootId(boots: number): string {
+  return `00000000-0000-0000-0000-${String(boots).padStart(12, "0")}\n`;
+}
+
 export function diskOf(process: SimProcess): Disk {
   const { medium } = process;
   const place = (path: string): { parent: SimDirectory; name: string } => {
@@ -67,6 +74,7 @@ export function diskOf(process: SimProcess): Disk {
       sync(node);
     },
     readFile(path) {
+      if (path === BOOT_PATH) return new TextEncoder().encode(bootId(medium.boots));
       const node = process.find(path);
       return node === null ? null : expectFile(path).cache.slice(0, (node as SimFile).size);
     },

@@ -13,6 +13,8 @@ const PEERS_MAX = 3;
 const HELD_MAX = 60;
 /** Messages of a stream's or a queue's life: reading them all again and again costs. */
 const QUEUE_MESSAGES_MAX = 300;
+/** So long the broker may read on what a client sent that is gone, milliseconds. */
+const AFTERGLOW_MS = 10;
 
 /** How often each thing is done. */
 const WEIGHTS = {
@@ -50,6 +52,7 @@ export class Script {
   /** This life leans to some things more than to others. */
   readonly #weights: Record<Action, number>;
   #lastPeer = 0;
+  #abortedMs = -Infinity;
 
   constructor(machine: Machine, topology: Topology, life: number) {
     this.#machine = machine;
@@ -75,7 +78,7 @@ export class Script {
   async finish(): Promise<void> {
     await this.#quiet();
     for (const peer of this.#peers.splice(0)) peer.abort();
-    await this.#machine.sleep(10);
+    await this.#machine.sleep(AFTERGLOW_MS);
     await this.#auditor.auditAll(true);
   }
 
@@ -211,6 +214,7 @@ export class Script {
     const peer = this.#pick();
     if (peer === null) return;
     peer.abort();
+    this.#abortedMs = this.#machine.world.nowMs;
     this.#peers.splice(this.#peers.indexOf(peer), 1);
     await this.#machine.steps(this.#random.below(10));
   }
@@ -287,6 +291,7 @@ export class Script {
 
   /** All requests are answered, all publishes confirmed. */
   async #quiet(): Promise<void> {
+    if (this.#machine.world.nowMs < this.#abortedMs + AFTERGLOW_MS) await this.#machine.sleep(AFTERGLOW_MS);
     for (const peer of this.#peers) if (peer.mode === "transaction" && peer.batch.length > 0) peer.commit();
     for (const peer of this.#peers) peer.sync();
     await this.#machine.until(() => this.#peers.every((peer) => peer.isQuiet), "answers and confirms");

@@ -102,6 +102,8 @@ export interface CutOdds {
 
 export class SimDisk {
   root = new SimDirectory();
+  /** How often the machine was started. */
+  boots = 1;
   readonly #random: Random;
   readonly #now: () => number;
   #names: NameChange[] = [];
@@ -191,6 +193,7 @@ export class SimDisk {
 
   /** The power goes: what is on the medium stays, and of the rest what chance has written back. */
   afterPowerCut(odds: CutOdds): void {
+    this.boots++;
     const broken = new Set<SimDirectory>();
     for (const change of this.#names) {
       const whole = change.directories.every((directory) => !broken.has(directory));

@@ -54,10 +54,12 @@ export function commandOf(target: Target): ProgramCommand {
 }
 
 /** Brokers of tests run side by side: no listener on a port that is always the same. */
-export const WITHOUT_HTTP: Readonly<Record<string, string>> = {
+const WITHOUT_HTTP: Readonly<Record<string, string>> = {
   LEVERET_MGMT_PORT: "-1",
   LEVERET_METRICS_HTTP_PORT: "-1",
 };
+
+export const ONLY_AMQP: Readonly<Record<string, string>> = { ...WITHOUT_HTTP, LEVERET_MQTT_PORT: "-1" };
 
 export interface Exit {
   code: number | null;
@@ -161,6 +163,8 @@ export interface BrokerOptions {
   command?: ProgramCommand;
   dataDir?: string;
   port?: number;
+  /** Of MQTT, -1 for none; a free one without it. */
+  mqttPort?: number;
   args?: readonly string[];
   environment?: Record<string, string>;
   /** With the HTTP API and the metrics, on free ports. */
@@ -171,6 +175,7 @@ export class BrokerProcess {
   readonly target: Target;
   readonly dataDir: string;
   port = 0;
+  mqttPort: number;
   /** 0 without. */
   httpPort = 0;
   metricsPort = 0;
@@ -188,6 +193,7 @@ export class BrokerProcess {
     this.#args = options.args ?? [];
     const http = { LEVERET_MGMT_PORT: "0", LEVERET_METRICS_HTTP_PORT: "0" };
     this.#environment = { ...(options.http === true ? http : WITHOUT_HTTP), ...options.environment };
+    this.mqttPort = options.mqttPort ?? 0;
     this.#program = this.#spawn(options.port ?? 0);
   }
 
@@ -249,13 +255,15 @@ export class BrokerProcess {
       "--data-dir",
       this.dataDir,
       ...this.#args,
-    ], this.#environment);
+    ], { LEVERET_MQTT_PORT: String(this.mqttPort), ...this.#environment });
   }
 
   async #ready(): Promise<void> {
     const listeners = await this.#program.until("ready line", () => READY_LINE.exec(this.#program.stdout)?.[1]);
     const port = /\bamqp 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1];
     if (port !== undefined) this.port = Number(port);
+    const mqttPort = /\bmqtt 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1];
+    if (mqttPort !== undefined) this.mqttPort = Number(mqttPort);
     this.httpPort = Number(/\bhttp 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1] ?? 0);
     this.metricsPort = Number(/\bmetrics 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1] ?? 0);
   }

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { Broker } from "../../src/mod.ts";
 import { RawAmqp } from "./raw_amqp.ts";
 import { PROTOCOL_HEADER } from "./raw_bytes.ts";
+import { type ConnectOptions, type Got, RawMqtt } from "./raw_mqtt.ts";
 import { channel, connection } from "./raw_methods.ts";
 
 export type Management = Broker["management"];
@@ -20,13 +21,13 @@ export interface Login {
 export class ManagedBroker {
   readonly #broker: Broker;
   readonly #faults: Error[] = [];
-  readonly #clients: RawAmqp[] = [];
+  readonly #clients: (RawAmqp | RawMqtt)[] = [];
   #started: Promise<void> | null = null;
 
   /** In memory without a directory. */
   constructor({ dataDir, loadDefinitions = "" }: { dataDir?: string; loadDefinitions?: string } = {}) {
     const where = dataDir === undefined ? { memory: true } : { dataDir };
-    this.#broker = new Broker({ ...where, loadDefinitions, amqp: { port: 0 } }, {
+    this.#broker = new Broker({ ...where, loadDefinitions, amqp: { port: 0 }, mqtt: { port: 0 } }, {
       onFault: (fault) => this.#faults.push(fault),
     });
   }
@@ -34,6 +35,16 @@ export class ManagedBroker {
   async management(): Promise<Management> {
     await (this.#started ??= this.#broker.start());
     return this.#broker.management;
+  }
+
+  /** An MQTT connection that was accepted, or not. The password is the user's name unless told otherwise. */
+  async mqtt(options: ConnectOptions = {}): Promise<{ client: RawMqtt; connack: Got }> {
+    await this.management();
+    const client = await RawMqtt.connect(this.#broker.listeners[1]!.port, options.version);
+    this.#clients.push(client);
+    const { username = "guest" } = options;
+    const connack = await client.shakeHands({ password: username.split(":").at(-1), ...options });
+    return { client, connack };
   }
 
   /** A connection on which connection.tune has come. */

@@ -1,5 +1,7 @@
 // A realm as a definitions file that RabbitMQ and its tools read.
 
+import type { AnyQueue } from "../any_queue.ts";
+import { DIRECT_QUEUE_TYPE } from "../direct_queue.ts";
 import { RABBITMQ_VERSION } from "../../version.ts";
 import { jsonOfArguments } from "../json_arguments.ts";
 import type { Json, JsonObject } from "../policies/json.ts";
@@ -101,9 +103,13 @@ export function exportDefinitions(
   };
 }
 
-/** Exclusive ones go with their connections. */
+/** Exclusive ones go with their connections, and those that keep nothing are their protocol's own to make. */
+function isExported(queue: AnyQueue): boolean {
+  return queue.owner === null && queue.settings.type !== DIRECT_QUEUE_TYPE;
+}
+
 function queuesOf({ name: vhost, queues }: VirtualHost): QueueDefinition[] {
-  const kept = [...queues.values()].filter(({ owner }) => owner === null);
+  const kept = [...queues.values()].filter(isExported);
   return kept.map(({ name, settings, durable, autoDelete, args }) => {
     return { name, vhost, type: settings.type, durable, auto_delete: autoDelete, arguments: jsonOfArguments(args) };
   });
@@ -118,7 +124,7 @@ function exchangesOf({ name: vhost, exchanges }: VirtualHost): ExchangeDefinitio
 
 function bindingsOf({ name: vhost, exchanges }: VirtualHost): BindingDefinition[] {
   const all = [...exchanges.values()].flatMap((exchange) => [...exchange.bindings()]);
-  const kept = all.filter(({ destination }) => destination.kind === "exchange" || destination.owner === null);
+  const kept = all.filter(({ destination }) => destination.kind === "exchange" || isExported(destination));
   return kept.map(({ source, destination, routingKey, args }) => ({
     source: source.name,
     vhost,

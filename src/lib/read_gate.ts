@@ -2,7 +2,11 @@
 // does not read what it asked for, it asked for too much that waits for the disk, an alarm holds and it wants to publish
 // or declare, or its login has to wait.
 
-import type { Conn } from "../runtime/runtime.ts";
+/** What is held back. */
+export interface Pausable {
+  pause(): void;
+  resume(): void;
+}
 
 export class ReadGate {
   /** The peer does not read what it asked for. */
@@ -13,11 +17,11 @@ export class ReadGate {
   #held = false;
   /** Too many replies wait for the disk. */
   #waiting = false;
-  readonly #conn: Conn;
+  readonly #conn: Pausable;
   readonly #opened: () => void;
 
   /** `opened` is called when nothing holds reading back any more; it goes on with what was read and kept. */
-  constructor(conn: Conn, opened: () => void) {
+  constructor(conn: Pausable, opened: () => void) {
     this.#conn = conn;
     this.#opened = opened;
   }
