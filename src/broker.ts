@@ -390,6 +390,7 @@ class Parts {
     if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
     await this.#mqtt.listen(this.#runtime);
     await this.#http.listen({
+      socketPath: this.#dataDir?.socketPath ?? null,
       config: () => this.#config,
       realm: this.#realm,
       management: this.management,

@@ -37,6 +37,8 @@ export interface HttpSideParts {
   /** Connections of other protocols. */
   readonly otherSockets: () => number;
   readonly log: LogTap | null;
+  /** Where the API is also listened on, for the user who runs the broker; null for nowhere. */
+  readonly socketPath: string | null;
 }
 
 export class HttpSide {
@@ -72,7 +74,8 @@ export class HttpSide {
     if (http.port < 0 && metrics.port < 0) return;
     const services = this.#servicesOf(parts);
     const { listenForApi, listenForMetrics } = await import("./http/management.ts");
-    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
+    const address = { host: http.bind, port: http.port };
+    if (http.port >= 0) this.#http = await listenForApi(address, services, parts.socketPath);
     if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
     this.#lag.start();
     services.statistics.sampler.start();

@@ -102,7 +102,7 @@ export class Api {
   /** One request, whatever the answer. Rejects when there is none. */
   ask(method: Method, { text: path }: Path, options: AskOptions = {}): Promise<Answer> {
     const { place } = this;
-    const { query = {}, body, as = place, headers = {} } = options;
+    const { query = {}, body, as = place.socketPath === null ? place : null, headers = {} } = options;
     const search = new URLSearchParams(query).toString();
     const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
     return new Promise((resolve, reject) => {
@@ -110,13 +110,12 @@ export class Api {
         reject(new CtlFault(`no answer from ${place.text}: ${reason}`, EXIT_UNREACHABLE));
       };
       const asked = request({
-        host: place.host,
-        port: place.port,
+        ...(place.socketPath === null ? { host: place.host, port: place.port } : { socketPath: place.socketPath }),
         method,
         path: `${place.prefix}/api/${path}${search === "" ? "" : `?${search}`}`,
         agent: false,
         headers: {
-          authorization: `Basic ${Buffer.from(`${as.user}:${as.password}`).toString("base64")}`,
+          ...(as === null ? {} : { authorization: `Basic ${encoded(`${as.user}:${as.password}`)}` }),
           ...(payload === null ? {} : { "content-type": "application/json", "content-length": payload.length }),
           ...headers,
         },
@@ -137,6 +136,10 @@ export class Api {
       asked.end(payload ?? undefined);
     });
   }
+}
+
+function encoded(text: string): string {
+  return Buffer.from(text).toString("base64");
 }
 
 function reasonOf(text: string): string {

@@ -1,6 +1,6 @@
 // `leveret ctl`: what administrators do to a broker that runs, over its HTTP API.
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { Commands } from "./commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addConnections } from "./connections.ts";
@@ -22,7 +22,11 @@ export function registerCtl(program: Command): Command {
   const ctl = program.command("ctl")
     .description("look after a broker that runs: queues, users, policies, connections, definitions")
     .usage("[options] <command>")
-    .option("--uri <uri>", `where the broker's HTTP API is (default: $${URI_VARIABLE}, or ${URI_DEFAULT})`)
+    .option("--uri <uri>", `where the broker's HTTP API is (default: $${URI_VARIABLE}; its socket; ${URI_DEFAULT})`)
+    .addOption(
+      new Option("--data-dir <dir>", "the data directory of a broker on this machine: no password is needed")
+        .conflicts("uri"),
+    )
     .option("-p, --vhost <name>", "the virtual host (default: /)")
     .option("--json", "print JSON")
     .option("-s, --silent", "no line with the names of columns above a table")

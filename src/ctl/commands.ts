@@ -5,12 +5,13 @@ import type { Command, CommanderError } from "commander";
 import { suggestion } from "../config/nearest.ts";
 import { Api } from "./api.ts";
 import { CtlFault, EXIT_USAGE, usageFault } from "./fault.ts";
-import { placeOfUri, URI_DEFAULT, URI_VARIABLE } from "./place.ts";
+import { placeOf } from "./place.ts";
 import { tableText } from "./text.ts";
 
 /** Flags that every command has. */
 export interface CommonFlags {
   readonly uri?: string;
+  readonly dataDir?: string;
   readonly vhost?: string;
   readonly json?: true;
   readonly silent?: true;
@@ -27,10 +28,7 @@ export class Call<Flags = Record<never, never>> {
   }
 
   get api(): Api {
-    return this.#api ??= new Api(
-      placeOfUri(this.flags.uri ?? process.env[URI_VARIABLE] ?? URI_DEFAULT),
-      this.flags.timeout * 1000,
-    );
+    return this.#api ??= new Api(placeOf(this.flags, process.env), this.flags.timeout * 1000);
   }
 
   get vhost(): string {

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, it } from "node:test";
@@ -452,6 +452,44 @@ for (const target of testTargets()) {
       assert.equal(environment.data_dir, dataDir);
       assert.ok(environment.exchange_types.includes("topic"));
       assert.match(await ctl.do("environment"), /^data_dir: /);
+    });
+
+    test("the socket in the data directory needs no password, and only its owner opens it", async () => {
+      const broker = await ctl.broker;
+      const socket = join(broker.dataDir, "http.sock");
+      assert.equal(statSync(socket).mode & 0o777, 0o600);
+      // Neither the default user nor its permissions matter.
+      const local = ["--data-dir", broker.dataDir];
+      const uri = "http://nobody:wrong@127.0.0.1:1";
+      const succeed = async (...words: string[]) => {
+        const { code, stdout, stderr } = await ctl.try([...local, ...words], { uri });
+        assert.deepEqual([code, stderr], [0, ""], words.join(" "));
+        return stdout;
+      };
+      await succeed("add_vhost", "walled");
+      assert.equal(await succeed("list_permissions", "-s", "-p", "walled"), "");
+      await succeed("declare_queue", "-p", "walled", "inside");
+      await succeed("publish", "-p", "walled", "inside", "hello");
+      assert.match(await succeed("list_queues", "-s", "-p", "walled"), /^inside\t1\n$/);
+      await succeed("authenticate_user", "guest", "guest");
+      assert.equal((await ctl.try([...local, "authenticate_user", "guest", "wrong"])).code, 1);
+      await succeed("delete_vhost", "walled");
+      await ctl.refuses(2, /--data-dir.*cannot be used with.*--uri/, ...local, "--uri", "http://x", "list_users");
+      await ctl.refuses(69, /^no answer from .*http\.sock: /, "--data-dir", join(broker.dataDir, "none"), "list_users");
+
+      const second = await BrokerProcess.start(target, { http: true });
+      const itsSocket = join(second.dataDir, "http.sock");
+      try {
+        await second.kill9();
+        assert.ok(existsSync(itsSocket));
+        await second.restart();
+        const { code } = await ctl.try(["--data-dir", second.dataDir, "list_users"]);
+        assert.equal(code, 0, "what a killed broker left is replaced");
+        assert.equal(await second.terminate(), 0);
+        assert.ok(!existsSync(itsSocket), "it goes with the broker");
+      } finally {
+        await second.dispose();
+      }
     });
 
     test("bad usage ends it with 2 and the nearest right word, and an unreachable broker with 69", async () => {
