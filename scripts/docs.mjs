@@ -4,4 +4,4 @@ import { run, setUp, TOOLS } from "./setup.mjs";
 import process from "node:process";
 
 setUp(["bun"]);
-process.exit(run(TOOLS.bun.binary, ["scripts/write_options.ts"]));
+process.exit(run(TOOLS.bun.binary, ["scripts/write_options.ts"]) || run(TOOLS.bun.binary, ["scripts/write_ctl.ts"]));

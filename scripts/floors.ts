@@ -11,9 +11,10 @@ const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   client: ["lib", "runtime", "wire", "config"],
   amqp: ["lib", "runtime", "wire", "config", "store", "core"],
   mqtt: ["lib", "runtime", "wire", "config", "store", "core"],
-  doctor: ["lib", "runtime", "store", "core"],
   http: ["lib", "runtime", "wire", "config", "store", "core"],
+  doctor: ["lib", "runtime", "store", "core"],
   perf: ["lib", "runtime", "wire", "client"],
+  ctl: ["lib", "runtime", "wire", "config", "client"],
 };
 /** The composition root and the command line stand above all floors. */
 const TOP = "top";

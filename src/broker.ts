@@ -15,13 +15,10 @@ import { Management } from "./core/management/management.ts";
 import { maxPriorityOf, priorityOf } from "./core/priority.ts";
 import type { StreamSettings } from "./core/stream_settings.ts";
 import { Realm } from "./core/realm.ts";
-import { Observations } from "./core/statistics/histogram.ts";
-import { Registry } from "./core/statistics/registry.ts";
-import { Statistics } from "./core/statistics/statistics.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
-import { NodeGauges } from "./http/node_gauges.ts";
-import type { HttpServices, Product } from "./http/services.ts";
+import type { Product } from "./http/services.ts";
+import { HttpSide } from "./http_side.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { isDiskFull } from "./lib/disk_full.ts";
 import type { LogTap } from "./lib/log_tap.ts";
@@ -29,7 +26,6 @@ import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX,
 import { loadDefinitions } from "./load_definitions.ts";
 import { Mqtt } from "./mqtt/mqtt.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import type { HttpServer } from "./runtime/http_server.ts";
 import { MemoryFiles } from "./runtime/memory_file.ts";
 import { processProbe } from "./runtime/process_probe.ts";
 import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
@@ -45,7 +41,6 @@ import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
 import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
 import { SpareSegments } from "./store/segment_pool.ts";
 import { StreamStore } from "./store/stream_store.ts";
-import { LoopLag, timedSyncer } from "./self_timing.ts";
 import { isDamage, type StoreEvent } from "./store/store_event.ts";
 import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
@@ -164,11 +159,10 @@ export class Broker {
 class Parts {
   #amqp: AmqpListener | null = null;
   readonly #mqtt: Mqtt;
-  #http: HttpServer | null = null;
-  #metrics: HttpServer | null = null;
   readonly alarms: Alarms;
   readonly damage: DamageList = new DamageList();
   readonly management: Management;
+  readonly #http = new HttpSide();
   readonly #realm: Realm;
   readonly #watch: Watch;
   #config: Config;
@@ -179,10 +173,6 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
-  readonly #registry = new Registry();
-  readonly #observations = new Observations();
-  readonly #lag: LoopLag;
-  #statistics: Statistics | null = null;
   #dataDir: DataDir | null = null;
   #lastStop: LastStop | null = null;
   #definitions: DefinitionsLog | null = null;
@@ -200,8 +190,7 @@ class Parts {
     this.#config = config;
     this.#onFault = onFault;
     this.#runtime = runtime;
-    this.#syncer = config.memory ? null : timedSyncer(runtime.startSyncer(), this.#observations.syncs);
-    this.#lag = new LoopLag(this.#observations.loopLag);
+    this.#syncer = config.memory ? null : this.#http.timed(runtime.startSyncer());
     this.#watch = new Watch(() => this.#config, runtime.disk);
     this.alarms = this.#watch.alarms;
     this.#commit = new GroupCommit({
@@ -222,7 +211,7 @@ class Parts {
     this.#mqtt = new Mqtt({
       settings: config.mqtt,
       realm: this.#realm,
-      registry: this.#registry,
+      registry: this.#http.registry,
       turn: this.#turn,
       timers: this.#timers,
       commit: this.#commit,
@@ -323,7 +312,7 @@ class Parts {
       report: (text) => this.#log.warn("{text}", { text }),
       timers: this.#timers,
       commit: this.#commit,
-      churn: this.#registry.churn,
+      churn: this.#http.registry.churn,
       limits: {
         queuesMax: QUEUES_MAX,
         exchangesMax: EXCHANGES_MAX,
@@ -383,7 +372,7 @@ class Parts {
   #reportEvent(event: StoreEvent): void {
     const { kind, path, offset, bytes, detail } = event;
     const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
-    this.#observations.storeEvent(kind);
+    this.#http.observations.storeEvent(kind);
     this.damage.add(event);
     if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
     else this.#log.info("{text}", { text });
@@ -391,31 +380,35 @@ class Parts {
 
   get listeners(): readonly Listening[] {
     const amqp = this.#amqp?.address ?? null;
-    const bound = [
-      ["amqp", amqp],
-      ["mqtt", this.#mqtt.address],
-      ["http", this.#http?.address ?? null],
-      ["metrics", this.#metrics?.address ?? null],
-    ] as const;
-    return bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
+    const bound = [["amqp", amqp], ["mqtt", this.#mqtt.address]] as const;
+    const own = bound.flatMap(([protocol, address]) => address === null ? [] : [{ protocol, ...address }]);
+    return [...own, ...this.#http.listeners];
   }
 
   async listen(log: LogTap | null): Promise<void> {
     this.#watch.start();
     if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
     await this.#mqtt.listen(this.#runtime);
-    await this.#listenForHttp(log);
+    await this.#http.listen({
+      socketPath: this.#dataDir?.socketPath ?? null,
+      config: () => this.#config,
+      realm: this.#realm,
+      management: this.management,
+      turn: this.#turn,
+      commit: this.#commit,
+      alarms: this.alarms,
+      product: this.#product,
+      freeDiskBytes: () => this.#watch.freeBytes(),
+      listeners: () => this.listeners,
+      otherSockets: () => (this.#amqp?.connectionCount ?? 0) + this.#mqtt.connectionCount,
+      log,
+    });
   }
 
   get #product(): Product {
     const { name } = this.#runtime;
-    return {
-      name: NAME,
-      version: VERSION,
-      platform: name,
-      platformVersion: processProbe.runtimeVersion,
-      node: `${NAME}@${hostname()}`,
-    };
+    const platformVersion = processProbe.runtimeVersion;
+    return { name: NAME, version: VERSION, platform: name, platformVersion, node: `${NAME}@${hostname()}` };
   }
 
   async #listenForAmqp(): Promise<void> {
@@ -430,59 +423,9 @@ class Parts {
       product: this.#product,
       alarms: this.alarms,
       replies: new DirectReplies(),
-      registry: this.#registry,
+      registry: this.#http.registry,
     };
     this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
-  }
-
-  /** What nobody asked for is not even loaded. */
-  async #listenForHttp(log: LogTap | null): Promise<void> {
-    const { http, metrics } = this.#config;
-    if (http.port < 0 && metrics.port < 0) return;
-    const services = this.#httpServices(log);
-    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
-    if (http.port >= 0) this.#http = await listenForApi({ host: http.bind, port: http.port }, services);
-    if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
-    this.#lag.start();
-    services.statistics.sampler.start();
-  }
-
-  #httpServices(log: LogTap | null): HttpServices {
-    const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = this.#config;
-    const sockets = () => {
-      const http = (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0);
-      return http + (this.#amqp?.connectionCount ?? 0);
-    };
-    const gauges = new NodeGauges({
-      ...processProbe,
-      dataDir: memory ? "" : dataDir,
-      memoryLimit: () => this.#config.memoryBytesMax,
-      diskFree: () => memory ? 0 : this.#watch.freeBytes() ?? 0,
-      diskFreeLimit: () => this.#config.freeDiskBytesMin,
-    }, sockets);
-    const statistics = this.#statistics = new Statistics({
-      registry: this.#registry,
-      vhosts: this.#realm.vhosts,
-      intervalMs: statsIntervalMs,
-      samples: statsLogSize,
-      others: [gauges],
-    });
-    return {
-      realm: this.#realm,
-      management: this.management,
-      turn: this.#turn,
-      commit: this.#commit,
-      clock: this.#clock,
-      product: this.#product,
-      alarms: this.alarms,
-      statistics,
-      gauges,
-      observations: this.#observations,
-      messageBytesMax: amqp.messageBytesMax,
-      listeners: () => this.listeners,
-      log,
-      report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
-    };
   }
 
   #whenDurable(): Promise<void> {
@@ -521,10 +464,8 @@ class Parts {
   async close(): Promise<void> {
     if (this.#housekeeping !== null) clearInterval(this.#housekeeping);
     this.#watch.close();
-    this.#statistics?.sampler.stop();
-    this.#lag.stop();
     this.#timers.close();
-    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+    await this.#http.close();
     await Promise.all([this.#amqp?.close(), this.#mqtt.stopListening()]);
     try {
       await this.#commit.drain();

@@ -7,6 +7,7 @@ import { fail } from "./commands/failure.ts";
 import { addFlags, settingsOf } from "./commands/settings.ts";
 import { settingsText } from "./config/print.ts";
 import { suggestion } from "./config/nearest.ts";
+import { CtlFault } from "./ctl/fault.ts";
 import { DESCRIPTION, NAME, VERSION } from "./version.ts";
 
 const words = process.argv.slice(2);
@@ -14,6 +15,11 @@ const program = await programFor(words);
 try {
   await program.parseAsync(words, { from: "user" });
 } catch (error) {
+  if (error instanceof CtlFault) {
+    // Without text the help has been printed.
+    if (error.message === "") process.exit(error.exitCode);
+    fail(error, false, error.exitCode, `${NAME} ctl`);
+  }
   if (!(error instanceof CommanderError)) fail(error);
   // Help has been printed: as asked for, or instead of a command that is missing.
   if (error.exitCode === 0 || error.code === "commander.help") process.exit(error.exitCode);
@@ -48,6 +54,11 @@ async function programFor(words: readonly string[]): Promise<Command> {
   } else {
     // Only its line in the help; the load generator itself is not loaded.
     program.command("perf").description("load generator for any AMQP or MQTT broker");
+  }
+  if (words[0] === "ctl" || words[0] === "help") {
+    (await import("./ctl/command.ts")).registerCtl(program);
+  } else {
+    program.command("ctl").description("look after a broker that runs");
   }
   program.addHelpText("after", () => `\nOptions of ${NAME} serve:\n${flagsText(serve)}`);
   return program;

@@ -122,7 +122,7 @@ function startLeveret(name: Exclude<BrokerName, "rabbitmq">, dataDir: string): S
   const environment = Object.entries(process.env).filter(([variable]) => !variable.startsWith("LEVERET_"));
   const child = spawn(program!, args, {
     cwd: ROOT,
-    env: Object.fromEntries(environment),
+    env: { ...Object.fromEntries(environment), LEVERET_MGMT_PORT: "0", LEVERET_METRICS_HTTP_PORT: "0" },
     stdio: ["ignore", "pipe", "ignore"],
   });
   let said = "";

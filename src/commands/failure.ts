@@ -11,8 +11,8 @@ export function textOf(error: unknown): string {
 }
 
 /** Prints `leveret: why` and ends the process. */
-export function fail(error: unknown, withStack = false, exitCode = 1): never {
-  writeStandardError(`leveret: ${oneLine(textOf(error))}\n`);
+export function fail(error: unknown, withStack = false, exitCode = 1, name = "leveret"): never {
+  writeStandardError(`${name}: ${oneLine(textOf(error))}\n`);
   if (withStack && error instanceof Error && error.stack) writeStandardError(`${error.stack}\n`);
   process.exit(exitCode);
 }

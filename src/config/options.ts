@@ -232,9 +232,9 @@ export type OptionValues = {
   -readonly [Name in OptionName]: typeof OPTIONS[Name] extends Option<infer T> ? T : never;
 };
 
-/** Variables with these names are not options and are left alone. */
+/** Variables with these names are not options of the broker and are left alone. */
 export const CONFIG_FILE_VARIABLE = "LEVERET_CONFIG";
-export const FOREIGN_VARIABLES = /^LEVERET_TEST_/;
+export const FOREIGN_VARIABLES = /^LEVERET_(TEST|CTL)_/;
 
 /** "--data-dir" of "--data-dir <dir>". */
 export function flagName(option: Option<unknown>): string | null {

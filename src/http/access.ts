@@ -1,9 +1,10 @@
 // Who asks, and what it may see and do: RabbitMQ's tags for what concerns the broker, virtual hosts that it may enter,
 // and for what it does to queues and exchanges the same permissions as over AMQP.
 
-import type { Action } from "../core/identity/permissions.ts";
+import { type Action, EVERYTHING } from "../core/identity/permissions.ts";
 import { type ResourceKind, Session } from "../core/identity/session.ts";
-import type { User } from "../core/identity/users.ts";
+import { NO_PASSWORD } from "../core/identity/password_hash.ts";
+import { User } from "../core/identity/users.ts";
 import type { Realm } from "../core/realm.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { accessRefused, notFound } from "./problem.ts";
@@ -40,6 +41,11 @@ export class Caller {
 
   get name(): string {
     return this.user.name;
+  }
+
+  /** The user to whom belongs what it makes; null where it is nobody's. */
+  get owner(): string | null {
+    return this.name;
   }
 
   has(access: Access): boolean {
@@ -80,5 +86,20 @@ export class Caller {
   /** Whether something of this user's (a connection) may be looked at. */
   seesUser(name: string): boolean {
     return this.has("monitoring") || this.name === name;
+  }
+}
+
+/** Whoever opens the socket in the data directory: it could as well change the files there, so it may do everything. */
+export class LocalCaller extends Caller {
+  constructor(realm: Realm) {
+    super(new User("", NO_PASSWORD, ["administrator"], {}), realm);
+  }
+
+  override get owner(): null {
+    return null;
+  }
+
+  override session(vhost: VirtualHost): Session {
+    return new Session({ user: this.user, vhost, expel: () => {} }, EVERYTHING, () => {});
   }
 }

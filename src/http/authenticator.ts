@@ -4,8 +4,11 @@ import type { Management } from "../core/management/management.ts";
 import { NO_PASSWORD } from "../core/identity/password_hash.ts";
 import { User } from "../core/identity/users.ts";
 import type { HttpExchange } from "../runtime/http_server.ts";
-import { Caller } from "./access.ts";
+import { Caller, LocalCaller } from "./access.ts";
 import type { Authenticator } from "./router.ts";
+
+/** Where those are who come over a Unix socket. */
+const LOOPBACK = "127.0.0.1";
 
 /** Attempts, for those who watch over a broker. */
 export interface AuthAttempts {
@@ -23,11 +26,13 @@ export class BasicAuthenticator implements Authenticator {
     this.nobody = new Caller(new User("", NO_PASSWORD, [], {}), management.realm);
   }
 
-  async authenticate({ request, remote }: HttpExchange): Promise<Caller | null> {
+  async authenticate({ request, remote, viaSocket }: HttpExchange): Promise<Caller | null> {
+    if (viaSocket && !request.headers.has("authorization")) return new LocalCaller(this.#management.realm);
+    const host = viaSocket ? LOOPBACK : remote.host;
     const credentials = credentialsOf(request.headers.get("authorization") ?? "");
     if (credentials === null) return null;
     this.attempts.attempts++;
-    const user = await this.#management.logIn(credentials.name, credentials.password, remote.host);
+    const user = await this.#management.logIn(credentials.name, credentials.password, host);
     if (user === null) this.attempts.failed++;
     return user === null ? null : new Caller(user, this.#management.realm);
   }

@@ -7,7 +7,7 @@ import { json, jsonHeaders } from "./json.ts";
 import { nameMatcher } from "./name_matcher.ts";
 import { Problem } from "./problem.ts";
 import { fieldOf, type FieldPath, type Fields, pathsOf, shape } from "./shape.ts";
-import { firstInOrder, sorted } from "./sorting.ts";
+import { rangeInOrder } from "./sorting.ts";
 
 export const PAGE_SIZE_MAX = 500;
 const PAGE_SIZE = 100;
@@ -46,14 +46,14 @@ export interface ListOf<T, C> {
 }
 
 export async function answerList<T, C>(list: ListOf<T, C>, query: ListQuery): Promise<Response> {
-  const all = [...list.items];
+  const all = await collected(list.items);
   const kept = await filtered(all, list, query);
   const columns = query.columns === undefined ? null : pathsOf(query.columns);
   const toJson = (item: T): string => JSON.stringify(shape(item, list.fields, list.context, columns));
   const page = pageOf(query, kept.length);
-  if (page === null) return streamed(await inOrder(kept, kept.length, list, query), toJson);
-  const upTo = await inOrder(kept, Math.min(kept.length, page.number * page.size), list, query);
-  const items = upTo.slice((page.number - 1) * page.size);
+  if (page === null) return streamed(await inOrder(kept, 0, kept.length, list, query), toJson);
+  const from = (page.number - 1) * page.size;
+  const items = await inOrder(kept, from, Math.min(kept.length, from + page.size), list, query);
   return json({
     filtered_count: kept.length,
     item_count: items.length,
@@ -63,6 +63,17 @@ export async function answerList<T, C>(list: ListOf<T, C>, query: ListQuery): Pr
     page_size: page.size,
     total_count: all.length,
   });
+}
+
+/** As of now: what comes and goes meanwhile does not move others from one page to another. */
+async function collected<T>(items: Iterable<T>): Promise<T[]> {
+  const breath = new Breath();
+  const all: T[] = [];
+  for (const item of items) {
+    if (breath.due) await breath.take();
+    all.push(item);
+  }
+  return all;
 }
 
 async function filtered<T, C>(items: T[], { nameOf }: ListOf<T, C>, { name, use_regex }: ListQuery): Promise<T[]> {
@@ -79,35 +90,39 @@ async function filtered<T, C>(items: T[], { nameOf }: ListOf<T, C>, { name, use_
 
 interface Keyed<T> {
   readonly item: T;
+  /** By which it is sorted first of all, and then. */
   readonly key: unknown;
+  readonly name: string;
   readonly place: number;
 }
 
-/** The first `count` in order. */
-async function inOrder<T, C>(items: T[], count: number, list: ListOf<T, C>, query: ListQuery): Promise<T[]> {
-  const { nameOf, groupOf } = list;
-  if (query.sort === undefined && query.sort_reverse !== true) {
-    const byName = (a: T, b: T): number => {
-      const groups = groupOf === undefined ? 0 : compareValues(groupOf(a), groupOf(b));
-      return groups === 0 ? compareValues(nameOf(a), nameOf(b)) : groups;
-    };
-    return count < items.length ? await firstInOrder(items, count, byName) : await sorted(items, byName);
-  }
+/** Those from place `from` up to place `to` in order. */
+async function inOrder<T, C>(
+  items: T[],
+  from: number,
+  to: number,
+  list: ListOf<T, C>,
+  query: ListQuery,
+): Promise<T[]> {
   const path = query.sort === undefined ? null : pathsOf(query.sort)[0] ?? null;
   const keyed = await withKeys(items, list, path);
   const sign = query.sort_reverse === true ? -1 : 1;
-  const compare = (a: Keyed<T>, b: Keyed<T>) => sign * compareValues(a.key, b.key) || a.place - b.place;
-  const found = count < items.length ? await firstInOrder(keyed, count, compare) : await sorted(keyed, compare);
-  return found.map(({ item }) => item);
+  const compare = (a: Keyed<T>, b: Keyed<T>) => {
+    return sign * (compareValues(a.key, b.key) || (path === null ? compareValues(a.name, b.name) : 0)) ||
+      a.place - b.place;
+  };
+  return (await rangeInOrder(keyed, from, to, compare)).map(({ item }) => item);
 }
 
+/** Without `path` sorted by group and name. */
 async function withKeys<T, C>(items: T[], list: ListOf<T, C>, path: FieldPath | null): Promise<Keyed<T>[]> {
+  const { nameOf, groupOf, fields, context } = list;
   const breath = new Breath();
   const keyed: Keyed<T>[] = [];
   for (const item of items) {
     if (breath.due) await breath.take();
-    const key = path === null ? list.nameOf(item) : fieldOf(item, list.fields, list.context, path);
-    keyed.push({ item, key, place: keyed.length });
+    const key = path === null ? groupOf?.(item) ?? "" : fieldOf(item, fields, context, path);
+    keyed.push({ item, key, name: path === null ? nameOf(item) : "", place: keyed.length });
   }
   return keyed;
 }
@@ -147,15 +162,14 @@ function streamed<T>(items: readonly T[], toJson: (item: T) => string): Response
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       let text = at === 0 ? "[" : "";
-      const begun = at;
-      while (at < items.length && text.length < CHUNK_CHARS && !(at > begun && breath.due)) {
+      while (at < items.length && text.length < CHUNK_CHARS) {
+        if (breath.due) await breath.take();
         text += (at === 0 ? "" : ",") + toJson(items[at++]!);
       }
       const done = at === items.length;
       if (done) text += "]";
       controller.enqueue(encoder.encode(text));
       if (done) controller.close();
-      else await breath.take();
     },
   }, { highWaterMark: 0 });
   return new Response(body, { headers: jsonHeaders() });

@@ -1,14 +1,37 @@
 // The listeners for HTTP: the API, and apart from it, on a port of its own and without a password, what Prometheus reads.
 
-import { type HttpServer, listenHttp } from "../runtime/http_server.ts";
+import { type HttpServer, listenHttp, listenHttpSocket } from "../runtime/http_server.ts";
 import type { Address } from "../runtime/runtime.ts";
 import { buildApi } from "./api.ts";
 import { buildMetrics } from "./metrics_server.ts";
 import type { HttpServices } from "./services.ts";
 
-/** Rejects with a ListenFault. */
-export function listenForApi(address: Address, services: HttpServices): Promise<HttpServer> {
-  return listenHttp(address, buildApi(services).handler);
+/**
+ * On an address, and on a Unix socket where `socketPath` names one; that one is for comfort, and that it cannot be had ends
+ * nothing. Rejects with a ListenFault.
+ */
+export async function listenForApi(
+  address: Address,
+  services: HttpServices,
+  socketPath: string | null,
+): Promise<HttpServer> {
+  const { handler } = buildApi(services);
+  const server = await listenHttp(address, handler);
+  if (socketPath === null) return server;
+  let local: HttpServer;
+  try {
+    local = await listenHttpSocket(socketPath, handler);
+  } catch (error) {
+    services.report(`no local socket: ${(error as Error).message}`);
+    return server;
+  }
+  return {
+    address: server.address,
+    get connectionCount() {
+      return server.connectionCount + local.connectionCount;
+    },
+    close: async () => void await Promise.all([server.close(), local.close()]),
+  };
 }
 
 /** Rejects with a ListenFault. */

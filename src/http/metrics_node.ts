@@ -4,6 +4,7 @@ import { DISK_ALARM, MEMORY_ALARM } from "../core/alarms.ts";
 import { valuesOf } from "./rates.ts";
 import type { Family, Labels, MetricType, Sample } from "./metrics_text.ts";
 import { productName } from "./overview.ts";
+import { isDamage } from "../store/store_event.ts";
 import type { HttpServices } from "./services.ts";
 
 const NONE: Labels = [];
@@ -176,8 +177,7 @@ export function* ownFamilies(services: HttpServices): IterableIterator<Family> {
   for (const vhost of vhosts.values()) for (const queue of vhost.queues.values()) segments += queue.store.segmentCount;
   yield family("leveret_segments", "gauge", "Segment files of all queues", segments);
   const events = observations.storeEvents;
-  const faults = ["damaged-record", "damaged-header", "damaged-acks"];
-  const faultCount = faults.reduce((sum, kind) => sum + (events.get(kind) ?? 0), 0);
+  const faultCount = [...events].reduce((sum, [kind, count]) => sum + (isDamage(kind) ? count : 0), 0);
   yield family("leveret_checksum_faults_total", "counter", "Damage found by checksums in files of queues", faultCount);
   const kinds = [...events].map(([kind, value]): Sample => ({ labels: [["kind", kind]], value }));
   yield family("leveret_store_events_total", "counter", "What the store had to report, by kind", kinds);

@@ -77,6 +77,9 @@ const detailedQuery = z.object({
 });
 type DetailedQuery = z.output<typeof detailedQuery>;
 
+/** Others may have their turn before the next family is found. */
+const NOTHING: Family = { name: "", type: "gauge", help: "", samples: [] };
+
 interface Group {
   readonly family: string;
   readonly metrics: readonly Metric<never>[];
@@ -141,6 +144,7 @@ function* single({ metrics, source }: Group, prefix: string): IterableIterator<F
 function* summed({ metrics, source }: Group): IterableIterator<Family> {
   const sums = new Float64Array(metrics.length);
   for (const item of source.items()) {
+    yield NOTHING;
     for (let i = 0; i < metrics.length; i++) sums[i] = sums[i]! + metrics[i]!.of(item);
   }
   for (let i = 0; i < metrics.length; i++) {
@@ -197,13 +201,13 @@ function answer(families: Iterable<Family>): Response {
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       let text = "";
-      while (next.done !== true && text.length < CHUNK_CHARS && !(text !== "" && breath.due)) {
+      while (next.done !== true && text.length < CHUNK_CHARS) {
+        if (breath.due) await breath.take();
         text += next.value;
         next = lines.next();
       }
       if (text !== "") controller.enqueue(encoder.encode(text));
       if (next.done === true) controller.close();
-      else await breath.take();
     },
   }, { highWaterMark: 0 });
   return new Response(body, { headers: { "content-type": METRICS_TYPE } });

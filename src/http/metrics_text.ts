@@ -21,6 +21,7 @@ export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** The lines of a family, one by one. */
 export function* linesOf({ name, type, help, samples }: Family): IterableIterator<string> {
+  if (name === "") return yield "";
   yield `# TYPE ${name} ${type}\n# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}\n`;
   for (const { labels, value, suffix } of samples) {
     yield `${name}${suffix ?? ""}${labelsText(labels)} ${numberText(value)}\n`;

@@ -7,6 +7,7 @@ import { HTTP_BODY_BYTES_MAX } from "../limits.ts";
 import type { HttpExchange } from "../runtime/http_server.ts";
 import type { Access, Caller } from "./access.ts";
 import { json, noContent } from "./json.ts";
+import { expectOwnOrigin } from "./origin.ts";
 import { accessRefused, badRequest, notFound, type Problem, problemOf } from "./problem.ts";
 
 export type Method = "get" | "put" | "post" | "delete";
@@ -96,6 +97,7 @@ export class Router {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]! as NamesIn<Path>);
     this.app.on(method.toUpperCase(), [honoPath(path)], async (context) => {
       const exchange = context.env.exchange;
+      expectOwnOrigin(exchange.request);
       const caller = await this.#callerOf(exchange, options.access ?? "management");
       if (caller === null) return unauthorized();
       const params = Object.fromEntries(names.map((name) => [name, paramOf(context, name)])) as Record<

@@ -6,7 +6,6 @@ import type { Realm } from "../core/realm.ts";
 import type { Observations } from "../core/statistics/histogram.ts";
 import type { Statistics } from "../core/statistics/statistics.ts";
 import type { Turn } from "../core/turn.ts";
-import type { CoarseClock } from "../lib/clock.ts";
 import type { LogTap } from "../lib/log_tap.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { NodeGauges } from "./node_gauges.ts";
@@ -32,7 +31,6 @@ export interface HttpServices {
   readonly management: Management;
   readonly turn: Turn;
   readonly commit: GroupCommit;
-  readonly clock: CoarseClock;
   readonly product: Product;
   readonly alarms: Alarms;
   readonly statistics: Statistics;

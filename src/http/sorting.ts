@@ -1,39 +1,36 @@
-// Sorting in slices: of very many items the loop is never held for longer than one slice takes.
+// Sorting in slices: of very many items the loop is never held for longer than one slice takes, and of a page only as
+// much is sorted as the page has.
 
 import { Breath } from "./breath.ts";
 
 /** Items that are sorted in one go. */
 const RUN = 2_048;
 
-/** The first `count` items in order, without sorting the others, as long as `count` is small. */
-export async function firstInOrder<T>(
+type Compare<T> = (a: T, b: T) => number;
+
+/** Those from place `from` up to place `to` of all in order. `compare` finds no two equal. */
+export async function rangeInOrder<T>(
   items: readonly T[],
-  count: number,
-  compare: (a: T, b: T) => number,
+  from: number,
+  to: number,
+  compare: Compare<T>,
 ): Promise<T[]> {
-  if (count * 8 > items.length) return (await sorted(items, compare)).slice(0, count);
+  if ((to - from) * 4 > items.length) return (await sorted(items, compare)).slice(from, to);
   const breath = new Breath();
-  const heap: T[] = [];
-  for (const item of items) {
-    if (breath.due) await breath.take();
-    if (heap.length < count) {
-      heap.push(item);
-      siftUp(heap, heap.length - 1, compare);
-    } else if (count > 0 && compare(item, heap[0]!) < 0) {
-      heap[0] = item;
-      siftDown(heap, compare);
-    }
-  }
-  return await sorted(heap, compare);
+  const all = [...items];
+  await select(all, 0, from, compare, breath);
+  await select(all, from, Math.min(to, all.length), compare, breath);
+  return await sorted(all.slice(from, to), compare);
 }
 
 /** Stable. */
-export async function sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): Promise<T[]> {
+export async function sorted<T>(items: readonly T[], compare: Compare<T>): Promise<T[]> {
+  if (items.length <= RUN) return [...items].sort(compare);
   const breath = new Breath();
   let runs: T[][] = [];
   for (let at = 0; at < items.length; at += RUN) {
     runs.push(items.slice(at, at + RUN).sort(compare));
-    if (items.length > RUN) await breath.take();
+    await breath.take();
   }
   while (runs.length > 1) {
     const merged: T[][] = [];
@@ -42,10 +39,33 @@ export async function sorted<T>(items: readonly T[], compare: (a: T, b: T) => nu
     }
     runs = merged;
   }
-  return runs[0] ?? [];
+  return runs[0]!;
 }
 
-async function merge<T>(a: T[], b: T[], compare: (a: T, b: T) => number, breath: Breath): Promise<T[]> {
+/** Moves items from `low` on so that those before place `at` come before those behind it. Pivots are left to chance. */
+async function select<T>(all: T[], low: number, at: number, compare: Compare<T>, breath: Breath): Promise<void> {
+  let high = all.length;
+  while (at > low && at < high) {
+    const pivot = all[low + Math.floor(Math.random() * (high - low))]!;
+    let left = low;
+    let right = high - 1;
+    while (left <= right) {
+      if (breath.due) await breath.take();
+      while (compare(all[left]!, pivot) < 0) left++;
+      while (compare(all[right]!, pivot) > 0) right--;
+      if (left > right) break;
+      [all[left], all[right]] = [all[right]!, all[left]!];
+      left++;
+      right--;
+    }
+    // Those up to `right` come before those from `left` on; between them is the pivot alone.
+    if (at <= right) high = right + 1;
+    else if (at >= left) low = left;
+    else return;
+  }
+}
+
+async function merge<T>(a: T[], b: T[], compare: Compare<T>, breath: Breath): Promise<T[]> {
   const merged: T[] = [];
   let i = 0;
   let j = 0;
@@ -56,28 +76,4 @@ async function merge<T>(a: T[], b: T[], compare: (a: T, b: T) => number, breath:
   for (; i < a.length; i++) merged.push(a[i]!);
   for (; j < b.length; j++) merged.push(b[j]!);
   return merged;
-}
-
-// A heap with the greatest on top.
-
-function siftUp<T>(heap: T[], from: number, compare: (a: T, b: T) => number): void {
-  let at = from;
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (compare(heap[at]!, heap[parent]!) <= 0) return;
-    [heap[at], heap[parent]] = [heap[parent]!, heap[at]!];
-    at = parent;
-  }
-}
-
-function siftDown<T>(heap: T[], compare: (a: T, b: T) => number): void {
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= heap.length) return;
-    if (child + 1 < heap.length && compare(heap[child + 1]!, heap[child]!) > 0) child++;
-    if (compare(heap[child]!, heap[at]!) <= 0) return;
-    [heap[at], heap[child]] = [heap[child]!, heap[at]!];
-    at = child;
-  }
 }

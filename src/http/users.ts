@@ -26,6 +26,7 @@ const permissionBody = z.object({ configure: z.string(), write: z.string(), read
   .openapi("PermissionRequest");
 const topicBody = z.object({ exchange: z.string(), write: z.string(), read: z.string() })
   .openapi("TopicPermissionRequest");
+const topicQuery = z.object({ exchange: z.string().optional().describe("only those for this exchange") });
 
 export function addUsers(router: Router, { management, realm }: HttpServices): void {
   const administrator = "administrator";
@@ -169,9 +170,10 @@ function addPermissions(router: Router, { management, realm }: Managed): void {
   router.add(
     "delete",
     "/api/topic-permissions/{vhost}/{user}",
-    { summary: "Take a user's topic permissions away", tag, access },
-    async ({ params }) => {
-      if (!await management.deleteTopicPermission(params.user, params.vhost)) throw notFound();
+    { summary: "Take a user's topic permissions away", tag, access, query: topicQuery },
+    async ({ params, query }) => {
+      const { user, vhost } = params;
+      if (!await management.deleteTopicPermission(user, vhost, query.exchange ?? null)) throw notFound();
     },
   );
 }

@@ -107,7 +107,7 @@ export function addVhosts(router: Router, services: HttpServices): void {
         ...(description === undefined ? {} : { description }),
         ...(tags === undefined ? {} : { tags: typeof tags === "string" ? split(tags) : tags }),
         ...(type === undefined ? {} : { defaultQueueType: type === "undefined" ? null : type }),
-      }, caller.name);
+      }, caller.owner);
       return isNew ? created() : noContent();
     },
   );

@@ -50,6 +50,10 @@ export class Mqtt {
     return this.#listener?.address ?? null;
   }
 
+  get connectionCount(): number {
+    return this.#listener?.connectionCount ?? 0;
+  }
+
   /** The virtual hosts are there: takes up what they hold of MQTT. */
   restore(): void {
     for (const vhost of this.#options.realm.vhosts.values()) this.#hostOf(vhost);

@@ -2,8 +2,10 @@
 // are (Bun.serve, Deno.serve, node:http) that one alone keeps all of them on both: an absolute deadline for headers and
 // for the whole request, a cap on header bytes, a cap on connections. Bodies are read only when they are asked for.
 
+import { chmodSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import process from "node:process";
 import {
   HTTP_CONNECTIONS_MAX,
   HTTP_HEADER_BYTES_MAX,
@@ -20,6 +22,8 @@ import type { Address } from "./runtime.ts";
 const CHECK_MS = 1_000;
 /** How long requests that are being answered may take to end when the server closes. */
 const CLOSE_MS_MAX = 1_000;
+/** A path that the kernel takes for a Unix socket, bytes: 108 with the zero at its end. */
+const SOCKET_PATH_BYTES_MAX = 107;
 /** Others (TRACE, CONNECT) are not even a `Request`. */
 const METHODS: readonly string[] = ["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"];
 
@@ -28,6 +32,8 @@ export interface HttpExchange {
   readonly request: Request;
   readonly remote: Address;
   readonly local: Address;
+  /** It came over a Unix socket, which only the user who runs the broker can open. */
+  readonly viaSocket: boolean;
   /** The whole body; null when it is longer than `bytesMax`, of which no more is read then. */
   readBody(bytesMax: number): Promise<Uint8Array | null>;
   /** The peer has gone before it was answered in full. */
@@ -67,6 +73,45 @@ export async function listenHttp(
   handler: HttpHandler,
   limits: HttpServerLimits = LIMITS,
 ): Promise<HttpServer> {
+  const { server, sockets } = serverFor(handler, limits, false);
+  const host = await resolveHost(address.host);
+  await listening(server, addressText(address.host, address.port), () => server.listen(address.port, host));
+  const bound = server.address() as AddressInfo;
+  return serverOf(server, sockets, { host: bound.address, port: bound.port });
+}
+
+/**
+ * Listens on a Unix socket that only the user of this process may open. What a process that was killed has left there is
+ * replaced: the directory is the caller's. Rejects with a ListenFault.
+ */
+export async function listenHttpSocket(
+  path: string,
+  handler: HttpHandler,
+  limits: HttpServerLimits = LIMITS,
+): Promise<HttpServer> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    throw new ListenFault(`cannot listen on ${path}: a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes`);
+  }
+  const { server, sockets } = serverFor(handler, limits, true);
+  await listening(server, path, () => {
+    rmSync(path, { force: true });
+    // From its first moment on, not only when its mode is changed.
+    const before = process.umask(0o177);
+    try {
+      server.listen(path);
+    } finally {
+      process.umask(before);
+    }
+  });
+  chmodSync(path, 0o600);
+  return serverOf(server, sockets, { host: path, port: 0 });
+}
+
+function serverFor(
+  handler: HttpHandler,
+  limits: HttpServerLimits,
+  viaSocket: boolean,
+): { server: Server; sockets: Set<Socket> } {
   const server = createServer({
     maxHeaderSize: HTTP_HEADER_BYTES_MAX,
     headersTimeout: limits.headersMs,
@@ -81,21 +126,34 @@ export async function listenHttp(
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => socket.destroy());
   });
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse, continues: boolean) => {
+    void serve(incoming, outgoing, handler, { stallMs: limits.stallMs, continues, viaSocket });
+  };
   // No WebSocket yet: whoever asks for an upgrade is answered as if it had not.
-  server.on("request", (incoming, outgoing) => void serve(incoming, outgoing, handler, limits));
-  server.on("checkContinue", (incoming, outgoing) => void serve(incoming, outgoing, handler, limits, true));
-  const host = await resolveHost(address.host);
+  server.on("request", (incoming, outgoing) => answer(incoming, outgoing, false));
+  server.on("checkContinue", (incoming, outgoing) => answer(incoming, outgoing, true));
+  return { server, sockets };
+}
+
+async function listening(server: Server, text: string, listen: () => void): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => {
-      const text = addressText(address.host, address.port);
+    const fail = (error: unknown) => {
       reject(new ListenFault(`cannot listen on ${text}: ${addressReason(error)}`, { cause: error }));
-    });
-    server.listen(address.port, host, () => resolve());
+    };
+    server.once("error", fail);
+    server.once("listening", () => resolve());
+    try {
+      listen();
+    } catch (error) {
+      fail(error);
+    }
   });
   server.on("error", () => {});
-  const bound = server.address() as AddressInfo;
+}
+
+function serverOf(server: Server, sockets: Set<Socket>, address: Address): HttpServer {
   return {
-    address: { host: bound.address, port: bound.port },
+    address,
     get connectionCount() {
       return sockets.size;
     },
@@ -118,14 +176,13 @@ async function serve(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   handler: HttpHandler,
-  limits: HttpServerLimits,
-  continues = false,
+  how: { readonly stallMs: number; readonly continues: boolean; readonly viaSocket: boolean },
 ): Promise<void> {
   try {
     if (!METHODS.includes(incoming.method ?? "")) return refuseMethod(incoming, outgoing);
-    const exchange = new Exchange(incoming, outgoing, continues);
+    const exchange = new Exchange(incoming, outgoing, how);
     const response = await handler(exchange);
-    await send(exchange, response, limits.stallMs);
+    await send(exchange, response, how.stallMs);
   } catch {
     incoming.socket.destroy();
   }
@@ -140,15 +197,21 @@ class Exchange implements HttpExchange {
   readonly request: Request;
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
+  readonly viaSocket: boolean;
   gone = false;
   /** The body, if there is one, has been read to its end. */
   bodyRead: boolean;
   #continues: boolean;
   readonly #onGone: (() => void)[] = [];
 
-  constructor(incoming: IncomingMessage, outgoing: ServerResponse, continues: boolean) {
+  constructor(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    { continues, viaSocket }: { readonly continues: boolean; readonly viaSocket: boolean },
+  ) {
     this.incoming = incoming;
     this.outgoing = outgoing;
+    this.viaSocket = viaSocket;
     this.#continues = continues;
     const length = incoming.headers["content-length"];
     this.bodyRead = incoming.headers["transfer-encoding"] === undefined && (length === undefined || length === "0");

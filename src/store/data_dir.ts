@@ -10,7 +10,7 @@ const QUEUE_DIRECTORY = /^[0-9]{10}$/;
 const QUEUE_ID_MAX = 0xffffffff;
 const SPARE_FILE = /^[0-9]{10}$/;
 const OUR_NAMES =
-  /^(lock|run|reserve|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
+  /^(lock|run|http\.sock|reserve|definitions\.log(\.new|\.damaged-[0-9]+)?|spare|transient|queues|orphans|lost\+found)$/;
 
 /** The data directory cannot be used: one line that says which and why. */
 export class DataDirFault extends Error {
@@ -22,6 +22,8 @@ export class DataDir {
   readonly path: string;
   /** `definitions.log`. */
   readonly definitionsPath: string;
+  /** `http.sock`: where the HTTP API is listened on for the user who runs the broker. */
+  readonly socketPath: string;
   /** `run`: see last_stop.ts. */
   readonly runPath: string;
   /** The folder of the spare segments. */
@@ -82,6 +84,7 @@ export class DataDir {
   private constructor(path: string, lock: FileLock, disk: Disk) {
     this.path = path;
     this.definitionsPath = join(path, "definitions.log");
+    this.socketPath = join(path, "http.sock");
     this.runPath = join(path, "run");
     this.sparePath = join(path, "spare");
     this.#queuesPath = join(path, "queues");

@@ -1,9 +1,13 @@
 // The HTTP server under peers that mean ill or are broken: bounds hold, and others are served meanwhile.
 
 import assert from "node:assert/strict";
+import { request } from "node:http";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, test } from "node:test";
-import { type HttpServer, listenHttp } from "../../src/runtime/http_server.ts";
+import { type HttpServer, listenHttp, listenHttpSocket } from "../../src/runtime/http_server.ts";
 import { ask, HttpApi } from "../support/http_api.ts";
 import { within } from "../support/wait.ts";
 
@@ -164,6 +168,41 @@ test("a port that is taken is a clear error", async () => {
     name: "ListenFault",
     message: `cannot listen on 127.0.0.1:${address.port}: address already in use`,
   });
+});
+
+test("a Unix socket is its owner's alone, replaces what a killed process left, and goes when it is closed", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "leveret-"));
+  const path = join(directory, "http.sock");
+  try {
+    writeFileSync(path, "left behind");
+    const seen: boolean[] = [];
+    const server = await listenHttpSocket(path, (exchange) => {
+      seen.push(exchange.viaSocket);
+      return Promise.resolve(new Response("over a socket"));
+    });
+    servers.push(server);
+    const { mode } = statSync(path);
+    assert.equal(mode & 0o777, 0o600);
+    const text = await new Promise<string>((resolve, reject) => {
+      const asked = request({ socketPath: path, path: "/", agent: false }, (answer) => {
+        let text = "";
+        answer.on("data", (part) => text += part);
+        answer.on("end", () => resolve(text));
+      });
+      asked.on("error", reject);
+      asked.end();
+    });
+    assert.deepEqual([text, seen], ["over a socket", [true]]);
+    await server.close();
+    assert.throws(() => statSync(path), { code: "ENOENT" });
+    const tooLong = join(directory, "n".repeat(100));
+    await assert.rejects(listenHttpSocket(tooLong, () => Promise.resolve(new Response())), {
+      name: "ListenFault",
+      message: `cannot listen on ${tooLong}: a socket's path has at most 107 bytes`,
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test("a broker whose HTTP port is taken does not start, and leaves nothing behind", async () => {

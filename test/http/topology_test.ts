@@ -176,6 +176,21 @@ test("a body that is no object of JSON is refused in RabbitMQ's words", async ()
   assert.match(large.json.reason, /longer than/);
 });
 
+test("a page of another site changes nothing, whatever password its browser knows", async () => {
+  const host = `127.0.0.1:${await api.port("http")}`;
+  const declare = async (name: string, headers: Record<string, string>) => {
+    return (await api.ask("PUT", `queues/%2f/${name}`, { body: {}, headers })).status;
+  };
+  assert.equal(await declare("foreign", { origin: "https://evil.example" }), 403);
+  assert.equal(await declare("foreign", { origin: "null" }), 403);
+  assert.equal(await declare("foreign", { "sec-fetch-site": "cross-site" }), 403);
+  assert.equal(await declare("foreign", { "sec-fetch-site": "same-site", origin: `http://${host}` }), 403);
+  assert.equal(await declare("own", { origin: `http://${host}` }), 201);
+  assert.equal(await declare("own", { "sec-fetch-site": "same-origin", origin: `http://${host}` }), 204);
+  assert.equal((await api.ask("GET", "queues", { headers: { origin: "https://evil.example" } })).status, 200);
+  await api.expect(404, "GET", "queues/%2f/foreign");
+});
+
 test("every answer has headers that a browser keeps to, and none that opens it to others", async () => {
   for (const path of ["overview", "nope", "index.html"]) {
     const { headers } = await api.ask("GET", path);

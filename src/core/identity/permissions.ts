@@ -37,6 +37,12 @@ interface Rules {
   readonly topics: Map<string, TopicPermission>;
 }
 
+/** What a session asks. */
+export type PermissionRules = Pick<Permissions, "revision" | "allows" | "topicRule">;
+
+/** For whoever may do everything without being a user. */
+export const EVERYTHING: PermissionRules = { revision: 0, allows: () => true, topicRule: () => null };
+
 export class Permissions {
   /** Grows with every change: what was allowed under another number is stale. */
   revision = 1;

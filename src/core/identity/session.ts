@@ -6,7 +6,7 @@ import type { Exchange } from "../exchange.ts";
 import { DELAYED_TYPE } from "../exchanges/delayed.ts";
 import { Refusal } from "../refusal.ts";
 import type { VirtualHost } from "../virtual_host.ts";
-import { type Action, compilePattern, type Permissions, type TopicPermission } from "./permissions.ts";
+import { type Action, compilePattern, type PermissionRules, type TopicPermission } from "./permissions.ts";
 import type { User } from "./users.ts";
 
 export type ResourceKind = "queue" | "exchange";
@@ -29,7 +29,7 @@ export class Session {
   readonly user: User;
   readonly vhost: VirtualHost;
   readonly expel: (text: string) => void;
-  readonly #permissions: Permissions;
+  readonly #permissions: PermissionRules;
   readonly #clientId: string;
   readonly #onClose: (session: Session) => void;
   /** Of which revision the rest is. */
@@ -38,7 +38,7 @@ export class Session {
   readonly #topicPatterns = new Map<string, Pattern>();
   #closed = false;
 
-  constructor(options: SessionOptions, permissions: Permissions, onClose: (session: Session) => void) {
+  constructor(options: SessionOptions, permissions: PermissionRules, onClose: (session: Session) => void) {
     this.user = options.user;
     this.vhost = options.vhost;
     this.expel = options.expel;

@@ -1,5 +1,7 @@
 // How long something takes, in buckets as Prometheus has them.
 
+import type { StoreEventKind } from "../../store/store_event.ts";
+
 /** Upper bounds, seconds. */
 const BOUNDS: readonly number[] = [
   0.0001,
@@ -46,9 +48,9 @@ export class Observations {
   readonly syncs = new Histogram();
   readonly loopLag = new Histogram();
   /** What the store had to report, by kind. */
-  readonly storeEvents = new Map<string, number>();
+  readonly storeEvents = new Map<StoreEventKind, number>();
 
-  storeEvent(kind: string): void {
+  storeEvent(kind: StoreEventKind): void {
     this.storeEvents.set(kind, (this.storeEvents.get(kind) ?? 0) + 1);
   }
 }

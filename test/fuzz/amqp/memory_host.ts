@@ -1,6 +1,7 @@
 // A broker's inside without sockets and disk, put together by hand: connections are driven step by step, so that a case
 // takes microseconds and every step of it is the same when it is run again.
 
+import { Registry } from "../../../src/core/statistics/registry.ts";
 import assert from "node:assert/strict";
 import { AmqpConnection } from "../../../src/amqp/connection.ts";
 import { DirectReplies } from "../../../src/amqp/direct_replies.ts";
@@ -11,7 +12,6 @@ import { DefinitionsReplay } from "../../../src/core/definitions_replay.ts";
 import { LoginGuard } from "../../../src/core/identity/login_guard.ts";
 import { maxPriorityOf, priorityOf } from "../../../src/core/priority.ts";
 import { Realm } from "../../../src/core/realm.ts";
-import { Registry } from "../../../src/core/statistics/registry.ts";
 import { Timers } from "../../../src/core/timers.ts";
 import { Turn } from "../../../src/core/turn.ts";
 import type { VirtualHost } from "../../../src/core/virtual_host.ts";

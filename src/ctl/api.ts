@@ -1,0 +1,152 @@
+// Requests to the HTTP API: what is asked, what came back, and what went wrong in words that name the thing.
+
+import { request } from "node:http";
+import { addressReason } from "../runtime/address.ts";
+import { CtlFault, EXIT_UNREACHABLE, usageFault } from "./fault.ts";
+import type { Place } from "./place.ts";
+import { quoted } from "./text.ts";
+
+export type Method = "GET" | "PUT" | "POST" | "DELETE";
+/** What the API answers, not checked further: it is shown, not interpreted. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A path below `/api/`; made by `at` alone, so that no name gets into it as it is. */
+export interface Path {
+  readonly text: string;
+}
+
+/** at`queues/${vhost}/${name}`: names are encoded, and those that a URL cannot hold are refused. */
+export function at(parts: TemplateStringsArray, ...names: readonly string[]): Path {
+  return { text: String.raw({ raw: parts }, ...names.map(segmentOf)) };
+}
+
+function segmentOf(name: string): string {
+  if (name === "") throw usageFault("a name is empty");
+  // Whoever reads a URL takes these for directions, however they are written, and another thing would be meant.
+  if (name === "." || name === "..") throw usageFault(`the name ${quoted(name)} cannot be told over HTTP`);
+  try {
+    return encodeURIComponent(name);
+  } catch {
+    throw usageFault(`the name ${quoted(name)} is not Unicode`);
+  }
+}
+
+export interface AskOptions {
+  readonly query?: Readonly<Record<string, string>>;
+  /** Becomes JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Somebody else than the place says. */
+  readonly as?: { readonly user: string; readonly password: string };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+export class Api {
+  readonly place: Place;
+  readonly #timeoutMs: number;
+
+  /** `timeoutMs`: how long the broker may be silent. */
+  constructor(place: Place, timeoutMs: number) {
+    this.place = place;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** `what` is asked for, for whoever reads what went wrong: "queue 'a' in vhost '/'". */
+  async get<T = Row>(path: Path, what: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
+    return JSON.parse((await this.#succeed("GET", path, what, { query })).text) as T;
+  }
+
+  async put(path: Path, what: string, body: unknown = {}): Promise<Answer> {
+    return await this.#succeed("PUT", path, what, { body });
+  }
+
+  async post<T = void>(path: Path, what: string, body: unknown): Promise<T> {
+    const { text } = await this.#succeed("POST", path, what, { body });
+    return (text === "" ? undefined : JSON.parse(text)) as T;
+  }
+
+  async delete(path: Path, what: string, options: AskOptions = {}): Promise<void> {
+    await this.#succeed("DELETE", path, what, options);
+  }
+
+  /** Whether there is such a thing. */
+  async has(path: Path, what: string): Promise<boolean> {
+    const answer = await this.ask("GET", path);
+    if (answer.status === 404) return false;
+    this.#expect(answer, what);
+    return true;
+  }
+
+  async #succeed(method: Method, path: Path, what: string, options: AskOptions): Promise<Answer> {
+    const answer = await this.ask(method, path, options);
+    this.#expect(answer, what);
+    return answer;
+  }
+
+  #expect({ status, text }: Answer, what: string): void {
+    if (status < 400) return;
+    const reason = reasonOf(text);
+    if (status === 401) {
+      const user = `user ${quoted(this.place.user)}`;
+      if (reason === "Login failed") throw new CtlFault(`${this.place.text} refuses ${user} or its password`);
+      throw new CtlFault(`${what}: ${user} may not: ${reason}`);
+    }
+    if (status === 404 && (reason === "" || reason === "Not Found")) throw new CtlFault(`${what}: not found`);
+    throw new CtlFault(`${what}: ${reason === "" ? `the broker answered ${status}` : reason}`);
+  }
+
+  /** One request, whatever the answer. Rejects when there is none. */
+  ask(method: Method, { text: path }: Path, options: AskOptions = {}): Promise<Answer> {
+    const { place } = this;
+    const { query = {}, body, as = place.socketPath === null ? place : null, headers = {} } = options;
+    const search = new URLSearchParams(query).toString();
+    const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
+    return new Promise((resolve, reject) => {
+      const fail = (reason: string) => {
+        reject(new CtlFault(`no answer from ${place.text}: ${reason}`, EXIT_UNREACHABLE));
+      };
+      const asked = request({
+        ...(place.socketPath === null ? { host: place.host, port: place.port } : { socketPath: place.socketPath }),
+        method,
+        path: `${place.prefix}/api/${path}${search === "" ? "" : `?${search}`}`,
+        agent: false,
+        headers: {
+          ...(as === null ? {} : { authorization: `Basic ${encoded(`${as.user}:${as.password}`)}` }),
+          ...(payload === null ? {} : { "content-type": "application/json", "content-length": payload.length }),
+          ...headers,
+        },
+      }, (answer) => {
+        const parts: Uint8Array[] = [];
+        answer.on("data", (part: Uint8Array) => parts.push(part));
+        answer.on("error", (error) => fail(addressReason(error)));
+        answer.on("end", () => {
+          if (!answer.complete) return fail("the answer is cut off");
+          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") });
+        });
+      });
+      asked.on("error", (error) => fail(addressReason(error)));
+      asked.setTimeout(this.#timeoutMs, () => {
+        fail(`silent for ${this.#timeoutMs / 1000} s`);
+        asked.destroy();
+      });
+      asked.end(payload ?? undefined);
+    });
+  }
+}
+
+function encoded(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+function reasonOf(text: string): string {
+  try {
+    const { reason } = JSON.parse(text) as { reason?: unknown };
+    return typeof reason === "string" ? reason : "";
+  } catch {
+    return "";
+  }
+}

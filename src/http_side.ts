@@ -1,0 +1,147 @@
+// What a broker serves over HTTP, and the statistics that are shown there: listeners, samples, and an eye on the broker
+// itself. Nothing of HTTP is loaded where nobody asks for it.
+
+import { getLogger } from "@logtape/logtape";
+import type { Config } from "./config/config.ts";
+import type { Alarms } from "./core/alarms.ts";
+import type { Management } from "./core/management/management.ts";
+import type { Realm } from "./core/realm.ts";
+import { type Histogram, Observations } from "./core/statistics/histogram.ts";
+import { Registry } from "./core/statistics/registry.ts";
+import { Statistics } from "./core/statistics/statistics.ts";
+import type { Turn } from "./core/turn.ts";
+import { NodeGauges } from "./http/node_gauges.ts";
+import type { HttpServices, Listening, Product } from "./http/services.ts";
+import type { LogTap } from "./lib/log_tap.ts";
+import type { HttpServer } from "./runtime/http_server.ts";
+import { processProbe } from "./runtime/process_probe.ts";
+import type { Syncer } from "./runtime/runtime.ts";
+import type { GroupCommit } from "./store/group_commit.ts";
+
+/** How often the event loop is looked at, milliseconds. */
+const LOOK_MS = 500;
+
+/** What of the broker is shown and changed. */
+export interface HttpSideParts {
+  readonly config: () => Config;
+  readonly realm: Realm;
+  readonly management: Management;
+  readonly turn: Turn;
+  readonly commit: GroupCommit;
+  readonly alarms: Alarms;
+  readonly product: Product;
+  /** Free bytes of the disk; null where that cannot be told. */
+  readonly freeDiskBytes: () => number | null;
+  /** All of the broker's. */
+  readonly listeners: () => readonly Listening[];
+  /** Connections of other protocols. */
+  readonly otherSockets: () => number;
+  readonly log: LogTap | null;
+  /** Where the API is also listened on, for the user who runs the broker; null for nowhere. */
+  readonly socketPath: string | null;
+}
+
+export class HttpSide {
+  readonly registry = new Registry();
+  readonly observations = new Observations();
+  readonly #lag = new LoopLag(this.observations.loopLag);
+  #statistics: Statistics | null = null;
+  #http: HttpServer | null = null;
+  #metrics: HttpServer | null = null;
+
+  get listeners(): readonly (Listening & { readonly protocol: "http" | "metrics" })[] {
+    const bound = [["http", this.#http], ["metrics", this.#metrics]] as const;
+    return bound.flatMap(([protocol, server]) => server === null ? [] : [{ protocol, ...server.address }]);
+  }
+
+  /** A syncer that notes how long each sync takes. */
+  timed(syncer: Syncer): Syncer {
+    const { syncs } = this.observations;
+    return {
+      sync(fds, done) {
+        const begunMs = performance.now();
+        syncer.sync(fds, (fault) => {
+          syncs.observe((performance.now() - begunMs) / 1000);
+          done(fault);
+        });
+      },
+      close: () => syncer.close(),
+    };
+  }
+
+  async listen(parts: HttpSideParts): Promise<void> {
+    const { http, metrics } = parts.config();
+    if (http.port < 0 && metrics.port < 0) return;
+    const services = this.#servicesOf(parts);
+    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
+    const address = { host: http.bind, port: http.port };
+    if (http.port >= 0) this.#http = await listenForApi(address, services, parts.socketPath);
+    if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
+    this.#lag.start();
+    services.statistics.sampler.start();
+  }
+
+  async close(): Promise<void> {
+    this.#statistics?.sampler.stop();
+    this.#lag.stop();
+    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+  }
+
+  #servicesOf(parts: HttpSideParts): HttpServices {
+    const { config, realm, management, turn, commit, alarms, product, listeners, log } = parts;
+    const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = config();
+    const gauges = new NodeGauges({
+      ...processProbe,
+      dataDir: memory ? "" : dataDir,
+      memoryLimit: () => config().memoryBytesMax,
+      diskFree: () => parts.freeDiskBytes() ?? 0,
+      diskFreeLimit: () => config().freeDiskBytesMin,
+    }, () => parts.otherSockets() + (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0));
+    const statistics = this.#statistics = new Statistics({
+      registry: this.registry,
+      vhosts: realm.vhosts,
+      intervalMs: statsIntervalMs,
+      samples: statsLogSize,
+      others: [gauges],
+    });
+    return {
+      realm,
+      management,
+      turn,
+      commit,
+      product,
+      alarms,
+      statistics,
+      gauges,
+      observations: this.observations,
+      messageBytesMax: amqp.messageBytesMax,
+      listeners,
+      log,
+      report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
+    };
+  }
+}
+
+/** How much later than asked for a timer runs. */
+class LoopLag {
+  readonly #lags: Histogram;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(lags: Histogram) {
+    this.#lags = lags;
+  }
+
+  start(): void {
+    const dueMs = performance.now() + LOOK_MS;
+    this.#timer = setTimeout(() => {
+      this.#lags.observe(Math.max(0, performance.now() - dueMs) / 1000);
+      this.start();
+    }, LOOK_MS);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
