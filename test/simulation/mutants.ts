@@ -54,7 +54,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_sync_error_ignored",
     what: "a sync that failed counts as one that succeeded",
-    seed: 32,
+    seed: 37,
     edits: [{
       file: "store/group_commit.ts",
       find: "if (fault !== null) this.#fail(fault);",
@@ -150,7 +150,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_queue_emptied_before_deletion",
     what: "a queue's files go before its deletion is on disk",
-    seed: 32,
+    seed: 90,
     edits: [{
       file: "broker.ts",
       find: "    if (!durable) return store.destroy();",
