@@ -157,11 +157,18 @@ export class AmqpConnection implements ConnHandler, FrameSink {
   /** Hot. */
   frame(type: number, number: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.gone) return true;
-    // Refused here and now: nothing of what a stranger has sent behind it is kept.
-    if (this.#handshake !== null) this.#read(() => this.#handle(type, number, bytes, at, size));
+    if (this.#handshake !== null) this.#handleStranger(type, number, bytes, at, size);
     else if (this.#alarms.active && this.#stopsAt(type, number, bytes, at, size)) return false;
     else this.#handle(type, number, bytes, at, size);
     return this.conn.out.length < this.#readUpTo || !this.#holdBack();
+  }
+
+  /**
+   * What is refused is so here and now: nothing of what a stranger has sent behind it is kept. Apart from `frame`, which a
+   * closure over its parameters would make allocate for every frame.
+   */
+  #handleStranger(type: number, number: number, bytes: Uint8Array, at: number, size: number): void {
+    this.#read(() => this.#handle(type, number, bytes, at, size));
   }
 
   /**
