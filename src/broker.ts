@@ -397,6 +397,7 @@ class Parts {
       turn: this.#turn,
       commit: this.#commit,
       alarms: this.alarms,
+      damage: this.damage,
       product: this.#product,
       freeDiskBytes: () => this.#watch.freeBytes(),
       listeners: () => this.listeners,

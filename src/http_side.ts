@@ -16,6 +16,7 @@ import type { LogTap } from "./lib/log_tap.ts";
 import type { HttpServer } from "./runtime/http_server.ts";
 import { processProbe } from "./runtime/process_probe.ts";
 import type { Syncer } from "./runtime/runtime.ts";
+import type { DamageList } from "./store/damage_list.ts";
 import type { GroupCommit } from "./store/group_commit.ts";
 
 /** How often the event loop is looked at, milliseconds. */
@@ -29,6 +30,7 @@ export interface HttpSideParts {
   readonly turn: Turn;
   readonly commit: GroupCommit;
   readonly alarms: Alarms;
+  readonly damage: DamageList;
   readonly product: Product;
   /** Free bytes of the disk; null where that cannot be told. */
   readonly freeDiskBytes: () => number | null;
@@ -88,7 +90,7 @@ export class HttpSide {
   }
 
   #servicesOf(parts: HttpSideParts): HttpServices {
-    const { config, realm, management, turn, commit, alarms, product, listeners, log } = parts;
+    const { config, realm, management, turn, commit, alarms, damage, product, listeners, log } = parts;
     const { dataDir, memory, amqp, statsIntervalMs, statsLogSize } = config();
     const gauges = new NodeGauges({
       ...processProbe,
@@ -111,6 +113,7 @@ export class HttpSide {
       commit,
       product,
       alarms,
+      damage,
       statistics,
       gauges,
       observations: this.observations,

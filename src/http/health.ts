@@ -1,5 +1,6 @@
 // Health checks, with RabbitMQ's names and answers: 200 when all is well, 503 and the reason when not.
 
+import { z } from "@hono/zod-openapi";
 import type { HttpServices } from "./services.ts";
 import { json } from "./json.ts";
 import { badRequest } from "./problem.ts";
@@ -16,9 +17,20 @@ const PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
 };
 const UNITS: Readonly<Record<string, number>> = { days: 1, weeks: 7, months: 30, years: 365 };
 const STATUSES = [200, 503];
+const damages = z.array(
+  z.object({
+    kind: z.string(),
+    path: z.string(),
+    offset: z.number(),
+    bytes: z.number(),
+    detail: z.string(),
+    /** Milliseconds since 1970. */
+    found_at: z.number(),
+  }),
+);
 
 export function addHealth(router: Router, services: HttpServices): void {
-  const { alarms, listeners, product } = services;
+  const { alarms, damage, listeners, product } = services;
   const check = <Path extends `/api/health/checks/${string}`>(
     path: Path,
     summary: string,
@@ -37,6 +49,30 @@ export function addHealth(router: Router, services: HttpServices): void {
   };
   check("/api/health/checks/alarms", "No alarm holds", alarm);
   check("/api/health/checks/local-alarms", "No alarm holds on this node", alarm);
+  // Not RabbitMQ's: it stops no publisher, so it is no alarm.
+  check("/api/health/checks/damage", "Nothing was found damaged since the broker started", () => {
+    const { count, bytes } = damage;
+    return count === 0 ? null : { reason: "Damaged files were found, see /api/damage", count, bytes };
+  });
+  router.add(
+    "get",
+    "/api/damage",
+    {
+      summary: "What was found damaged since the broker started, the latest 1,000",
+      tag: TAG,
+      access: "administrator",
+      answer: damages,
+    },
+    () =>
+      damage.entries.map(({ kind, path, offset, bytes, detail, foundMs }) => ({
+        kind,
+        path,
+        offset,
+        bytes,
+        detail,
+        found_at: foundMs,
+      })),
+  );
   check("/api/health/checks/port-listener/{port}", "Something listens on a port", ({ port }) => {
     const wanted = portOf(port!);
     const ports = listeners().map((listener) => listener.port);

@@ -7,6 +7,7 @@ import type { Observations } from "../core/statistics/histogram.ts";
 import type { Statistics } from "../core/statistics/statistics.ts";
 import type { Turn } from "../core/turn.ts";
 import type { LogTap } from "../lib/log_tap.ts";
+import type { DamageList } from "../store/damage_list.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { NodeGauges } from "./node_gauges.ts";
 
@@ -33,6 +34,7 @@ export interface HttpServices {
   readonly commit: GroupCommit;
   readonly product: Product;
   readonly alarms: Alarms;
+  readonly damage: DamageList;
   readonly statistics: Statistics;
   readonly gauges: NodeGauges;
   readonly observations: Observations;
