@@ -1,113 +1,18 @@
 // `leveret ctl` as administrators and their scripts meet it: every command once against a real broker, what it did told by
-// the API or a listing; exit codes; names of all kinds; passwords that stay unseen; for each way to run it.
+// the API or a listing; names of all kinds; passwords that stay unseen; for each way to run it.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, it } from "node:test";
 import * as amqplib from "amqplib";
-import {
-  BrokerProcess,
-  commandOf,
-  Program,
-  projectRoot,
-  type Target,
-  temporaryDirectory,
-  testTargets,
-} from "../support/broker_process.ts";
-import { ask } from "../support/http_api.ts";
+import { temporaryDirectory, testTargets } from "../support/broker_process.ts";
+import { Ctl } from "../support/ctl.ts";
 import { waitFor } from "../support/wait.ts";
 
 const TEST_TIMEOUT_MS = 240_000;
 const WHOLE_TIMEOUT_MS = 20 * 60_000;
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs `leveret ctl` against one broker, and remembers which commands were run. */
-class Ctl {
-  readonly run = new Set<string>();
-  readonly target: Target;
-  #broker: Promise<BrokerProcess> | null = null;
-
-  constructor(target: Target) {
-    this.target = target;
-  }
-
-  get broker(): Promise<BrokerProcess> {
-    return this.#broker ??= BrokerProcess.start(this.target, { http: true });
-  }
-
-  async dispose(): Promise<void> {
-    await (await this.#broker)?.dispose();
-  }
-
-  async uri(login = "guest:guest"): Promise<string> {
-    return `http://${login}@127.0.0.1:${(await this.broker).httpPort}`;
-  }
-
-  /** Whatever comes of it. */
-  async try(words: readonly string[], { stdin = "", uri }: { stdin?: string; uri?: string } = {}): Promise<Ended> {
-    for (const word of words) if (/^[a-z]+(_[a-z]+)*$/.test(word)) this.run.add(word);
-    const { program, args } = commandOf(this.target);
-    const env = { ...process.env, LEVERET_CTL_URI: uri ?? await this.uri(), NO_COLOR: "1" };
-    const child = spawn(program, [...args, "ctl", ...words], { cwd: projectRoot, env, stdio: "pipe" });
-    let stdout = "";
-    let stderr = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
-    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
-    child.stdin.on("error", () => {});
-    child.stdin.end(stdin);
-    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
-    return { code, stdout, stderr };
-  }
-
-  /** Succeeds; gives what it printed. */
-  async do(...words: string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.try(words);
-    assert.deepEqual([code, stderr], [0, ""], words.join(" "));
-    return stdout;
-  }
-
-  async doWith(stdin: string, ...words: string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.try(words, { stdin });
-    assert.deepEqual([code, stderr], [0, ""], words.join(" "));
-    return stdout;
-  }
-
-  // deno-lint-ignore no-explicit-any
-  async json(...words: string[]): Promise<any> {
-    return JSON.parse(await this.do(...words, "--json"));
-  }
-
-  /** Lines and fields of a table without its head. */
-  async rows(...words: string[]): Promise<string[][]> {
-    const text = await this.do("-s", ...words);
-    return text.split("\n").slice(0, -1).map((line) => line.split("\t"));
-  }
-
-  /** Ends with a code and one line on standard error. */
-  async refuses(code: number, line: string | RegExp, ...words: string[]): Promise<void> {
-    const ended = await this.try(words);
-    assert.deepEqual([ended.code, ended.stdout], [code, ""], `${words.join(" ")}: ${ended.stderr}`);
-    assert.match(ended.stderr, /^leveret ctl: [^\n]*\n$/);
-    const text = ended.stderr.slice("leveret ctl: ".length, -1);
-    if (typeof line === "string") assert.equal(text, line);
-    else assert.match(text, line);
-  }
-
-  // deno-lint-ignore no-explicit-any
-  async api(path: string): Promise<any> {
-    const answer = await ask((await this.broker).httpPort, "GET", path);
-    assert.equal(answer.status, 200, path);
-    return answer.json;
-  }
-}
 
 for (const target of testTargets()) {
   if (target === "command") continue;
@@ -454,87 +359,6 @@ for (const target of testTargets()) {
       assert.match(await ctl.do("environment"), /^data_dir: /);
     });
 
-    test("the socket in the data directory needs no password, and only its owner opens it", async () => {
-      const broker = await ctl.broker;
-      const socket = join(broker.dataDir, "http.sock");
-      assert.equal(statSync(socket).mode & 0o777, 0o600);
-      // Neither the default user nor its permissions matter.
-      const local = ["--data-dir", broker.dataDir];
-      const uri = "http://nobody:wrong@127.0.0.1:1";
-      const succeed = async (...words: string[]) => {
-        const { code, stdout, stderr } = await ctl.try([...local, ...words], { uri });
-        assert.deepEqual([code, stderr], [0, ""], words.join(" "));
-        return stdout;
-      };
-      await succeed("add_vhost", "walled");
-      assert.equal(await succeed("list_permissions", "-s", "-p", "walled"), "");
-      await succeed("declare_queue", "-p", "walled", "inside");
-      await succeed("publish", "-p", "walled", "inside", "hello");
-      assert.match(await succeed("list_queues", "-s", "-p", "walled"), /^inside\t1\n$/);
-      await succeed("authenticate_user", "guest", "guest");
-      assert.equal((await ctl.try([...local, "authenticate_user", "guest", "wrong"])).code, 1);
-      await succeed("delete_vhost", "walled");
-      await ctl.refuses(2, /--data-dir.*cannot be used with.*--uri/, ...local, "--uri", "http://x", "list_users");
-      await ctl.refuses(69, /^no answer from .*http\.sock: /, "--data-dir", join(broker.dataDir, "none"), "list_users");
-
-      const second = await BrokerProcess.start(target, { http: true });
-      const itsSocket = join(second.dataDir, "http.sock");
-      try {
-        await second.kill9();
-        assert.ok(existsSync(itsSocket));
-        await second.restart();
-        const { code } = await ctl.try(["--data-dir", second.dataDir, "list_users"]);
-        assert.equal(code, 0, "what a killed broker left is replaced");
-        assert.equal(await second.terminate(), 0);
-        assert.ok(!existsSync(itsSocket), "it goes with the broker");
-      } finally {
-        await second.dispose();
-      }
-    });
-
-    test("bad usage ends it with 2 and the nearest right word, and an unreachable broker with 69", async () => {
-      await ctl.refuses(2, "unknown command 'list_queus'; did you mean 'list_queues'?", "list_queus");
-      await ctl.refuses(2, "unknown option '--jsno'; did you mean '--json'?", "list_queues", "--jsno");
-      await ctl.refuses(2, "list_queues: unknown column 'mesages'; did you mean 'messages'?", "list_queues", "mesages");
-      await ctl.refuses(2, /^bind: missing required argument 'destination'/, "bind", "ex");
-      await ctl.refuses(2, /^list_user_permissions: too many arguments/, "list_user_permissions", "a", "b");
-      await ctl.refuses(2, /^declare_queue: .*--argument.*name=value expected/, "declare_queue", "q", "-a", "x");
-      await ctl.refuses(1, "queues of vhost 'none': not found", "list_queues", "-p", "none");
-      const none = await ctl.try([]);
-      assert.deepEqual([none.code, none.stdout], [2, ""]);
-      assert.match(none.stderr, /^Usage: leveret ctl /);
-      const off = await ctl.try(["list_queues"], { uri: "http://guest:hush@127.0.0.1:1" });
-      assert.deepEqual(off, {
-        code: 69,
-        stdout: "",
-        stderr: "leveret ctl: no answer from http://127.0.0.1:1: connection refused\n",
-      });
-      // A password appears in nothing that goes wrong.
-      for (
-        const uri of [
-          "http://guest:hush@[",
-          "amqp://guest:hush@x",
-          "http://guest:hu%zzsh@x",
-          await ctl.uri("guest:hush"),
-        ]
-      ) {
-        const { code, stdout, stderr } = await ctl.try(["list_users"], { uri });
-        assert.ok(code === 1 || code === 2, stderr);
-        assert.match(stderr, /^leveret ctl: [^\n]*\n$/);
-        assert.ok(!`${stdout}${stderr}`.includes("hu"), stderr);
-      }
-      await ctl.do("--uri", await ctl.uri(), "list_users");
-    });
-
-    test("whoever is no administrator is told what it may not", async () => {
-      await ctl.do("add_user", "eve", "secret", "--tags", "management");
-      const uri = await ctl.uri("eve:secret");
-      const { code, stderr } = await ctl.try(["delete_user", "guest"], { uri });
-      assert.deepEqual([code, stderr], [1, "leveret ctl: user 'guest': user 'eve' may not: Not administrator user\n"]);
-      assert.equal((await ctl.try(["list_vhosts"], { uri })).code, 0);
-      await ctl.do("delete_user", "eve");
-    });
-
     test("shells complete its commands and flags", async () => {
       const script = await ctl.do("completion", "bash");
       const complete = (...words: string[]) => {
@@ -552,14 +376,6 @@ for (const target of testTargets()) {
       assert.equal(complete("leveret", "ctl", "list_users", "--vh"), "--vhost");
       for (const shell of ["zsh", "fish"]) assert.match(await ctl.do("completion", shell), /list_operator_policies/);
       await ctl.refuses(2, "expected bash, zsh or fish, found 'tcsh'", "completion", "tcsh");
-    });
-
-    test("a reader that has had enough ends it quietly", async () => {
-      const { program, args } = commandOf(target);
-      const command = [program, ...args, "ctl", "--uri", await ctl.uri(), "list_exchanges"].join(" ");
-      const shell = new Program("bash", ["-c", `${command} | true`], {});
-      assert.equal((await shell.waitForExit()).code, 0);
-      assert.equal(shell.stderr, "");
     });
 
     test("no command has been left out", async () => {
