@@ -1,5 +1,5 @@
 // What a broker serves over HTTP, and the statistics that are shown there: listeners, samples, and an eye on the broker
-// itself. Nothing of HTTP is loaded where nobody asks for it.
+// itself.
 
 import { getLogger } from "@logtape/logtape";
 import type { Config } from "./config/config.ts";
@@ -10,6 +10,7 @@ import { type Histogram, Observations } from "./core/statistics/histogram.ts";
 import { Registry } from "./core/statistics/registry.ts";
 import { Statistics } from "./core/statistics/statistics.ts";
 import type { Turn } from "./core/turn.ts";
+import { listenForApi, listenForMetrics } from "./http/management.ts";
 import { NodeGauges } from "./http/node_gauges.ts";
 import type { HttpServices, Listening, Product } from "./http/services.ts";
 import type { LogTap } from "./lib/log_tap.ts";
@@ -75,7 +76,6 @@ export class HttpSide {
     const { http, metrics } = parts.config();
     if (http.port < 0 && metrics.port < 0) return;
     const services = this.#servicesOf(parts);
-    const { listenForApi, listenForMetrics } = await import("./http/management.ts");
     const address = { host: http.bind, port: http.port };
     if (http.port >= 0) this.#http = await listenForApi(address, services, parts.socketPath);
     if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);

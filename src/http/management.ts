@@ -1,9 +1,7 @@
 // The listeners for HTTP: the API, and apart from it, on a port of its own and without a password, what Prometheus reads.
 
-import { type HttpServer, listenHttp, listenHttpSocket } from "../runtime/http_server.ts";
+import { type HttpHandler, type HttpServer, listenHttp, listenHttpSocket } from "../runtime/http_server.ts";
 import type { Address } from "../runtime/runtime.ts";
-import { buildApi } from "./api.ts";
-import { buildMetrics } from "./metrics_server.ts";
 import type { HttpServices } from "./services.ts";
 
 /**
@@ -15,7 +13,7 @@ export async function listenForApi(
   services: HttpServices,
   socketPath: string | null,
 ): Promise<HttpServer> {
-  const { handler } = buildApi(services);
+  const handler = whenAsked(async () => (await import("./api.ts")).buildApi(services).handler);
   const server = await listenHttp(address, handler);
   if (socketPath === null) return server;
   let local: HttpServer;
@@ -36,5 +34,14 @@ export async function listenForApi(
 
 /** Rejects with a ListenFault. */
 export function listenForMetrics(address: Address, services: HttpServices): Promise<HttpServer> {
-  return listenHttp(address, buildMetrics(services));
+  return listenHttp(address, whenAsked(async () => (await import("./metrics_server.ts")).buildMetrics(services)));
+}
+
+/**
+ * A handler that is made for the first request: routes and their schemas take a tenth of a second and some MiB, which a
+ * start, and a broker that nobody looks at, need not pay.
+ */
+function whenAsked(make: () => Promise<HttpHandler>): HttpHandler {
+  let handler: Promise<HttpHandler> | null = null;
+  return async (exchange) => (await (handler ??= make()))(exchange);
 }
