@@ -1,14 +1,13 @@
 // What tools ask to find out what a broker can: feature flags, deprecated features, how one logs in; and small helpers.
 
-import { createHash, randomBytes } from "node:crypto";
 import { z } from "@hono/zod-openapi";
+import { hashPassword } from "../core/identity/password_hash.ts";
 import type { BasicAuthenticator } from "./authenticator.ts";
 import { notFound } from "./problem.ts";
 import type { Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
 
 const TAG = "Broker";
-const SALT_BYTES = 4;
 /** What clients look for before they use it, and is there. */
 const FLAGS: readonly (readonly [name: string, description: string])[] = [
   ["classic_queue_type_delivery_support", "Deliveries of classic queues"],
@@ -62,7 +61,7 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
     "get",
     "/api/auth/hash_password/{password}",
     { summary: "A password as definitions hold it", tag: TAG, access: "administrator", answer: hash },
-    ({ params }) => ({ ok: hashOf(params.password) }),
+    ({ params }) => ({ ok: hashPassword(params.password).hash }),
   );
   router.add(
     "put",
@@ -74,7 +73,7 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
       body: z.object({ password: z.string().min(1) }).openapi("Password"),
       answer: z.object({ password_hash: z.string() }),
     },
-    ({ body }) => ({ password_hash: hashOf(body.password) }),
+    ({ body }) => ({ password_hash: hashPassword(body.password).hash }),
   );
   router.add(
     "post",
@@ -100,11 +99,4 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
       reset();
     },
   );
-}
-
-/** base64(salt of 4 bytes + SHA-256(salt + password in UTF-8)), as RabbitMQ keeps it. */
-function hashOf(password: string): string {
-  const salt = randomBytes(SALT_BYTES);
-  const digest = createHash("sha256").update(salt).update(password, "utf8").digest();
-  return Buffer.concat([salt, digest]).toString("base64");
 }

@@ -198,6 +198,9 @@ test("an idle queue keeps no samples at all", async () => {
   const vhost = (await api.broker).management.realm.vhost("/");
   const options = { durable: false, autoDelete: false, exclusive: false, args: new Map() };
   const { queue } = vhost.declareQueue("idle", options, {});
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { queue: busy } = vhost.declareQueue("busy", options, {});
+  busy.counters.publish++;
+  // The sampler came by both.
+  await waitFor("samples of the other one", () => busy.counters.series !== null);
   assert.equal(queue.counters.series, null);
 });

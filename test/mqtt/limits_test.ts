@@ -83,8 +83,9 @@ test("while an alarm holds, clients that publish are not read; others are served
   const id = publisher.publish("alarmed", "held", { qos: 1 });
   publisher.send({ cmd: "pingreq" });
   await subscriber.expectSilence();
-  // Longer than its keep-alive: whoever is not read cannot be heard.
-  await new Promise((resolve) => setTimeout(resolve, 2500));
+  // Longer than its keep-alive, as one shows that is read: whoever is not read cannot be heard.
+  const silent = await open({ keepalive: 1 });
+  await silent.expectEnd();
   await subscriber.expectSilence();
   broker.alarms!.clear("test");
   const answers = await publisher.take(2);

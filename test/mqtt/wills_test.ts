@@ -65,14 +65,17 @@ test("a will with a delay waits, and does not go out when the client is back in 
   });
   const back = await broker.open(options("back", 2));
   const away = await broker.open(options("away", 1));
+  const later = await broker.open(options("later", 3));
   const start = performance.now();
   await back.drop();
   await away.drop();
+  await later.drop();
   await watcher.expectSilence();
   const returned = await broker.open({ ...options("back", 2), will: undefined as never });
   assert.deepEqual(await watcher.payloads(1), ["away"]);
   assert.ok(performance.now() - start >= 900, "not before its time");
-  await new Promise((resolve) => setTimeout(resolve, 1500));
+  // When this one comes the time of the other is over.
+  assert.deepEqual(await watcher.payloads(1), ["later"]);
   await watcher.expectSilence();
   await returned.leave();
 });
