@@ -4,8 +4,6 @@
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { Command } from "commander";
-import type { Config } from "../config/config.ts";
-import { configOf } from "../config/config.ts";
 import { type Flags, loadSettings, type Settings } from "../config/load.ts";
 import { flagName, OPTION_NAMES, type OptionName, OPTIONS } from "../config/options.ts";
 
@@ -24,10 +22,6 @@ export function addFlags(command: Command): Command {
 /** The settings that `command`'s flags, the environment and the file make. Throws a ConfigFault. */
 export function settingsOf(command: Command): Settings {
   return loadSettings(flagsOf(command), process.env, (path) => readFileSync(path, "utf8"));
-}
-
-export function configOfCommand(command: Command): Config {
-  return configOf(settingsOf(command).values);
 }
 
 /** What was really given: commander reports defaults of `--no-...` flags as values. */

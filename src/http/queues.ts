@@ -5,7 +5,6 @@ import type { AnyQueue } from "../core/any_queue.ts";
 import { Queue } from "../core/queue.ts";
 import { Stream } from "../core/stream.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
-import { CONSUMER_TIMEOUT_MS } from "../limits.ts";
 import { jsonOfArguments } from "../core/json_arguments.ts";
 import { effectivePolicyShape } from "../core/management/shapes.ts";
 import type { Caller } from "./access.ts";
@@ -316,9 +315,4 @@ function deliveryLimitOf(queue: AnyQueue): number | undefined {
 function ownerOf({ owner }: AnyQueue): object | undefined {
   const live = (owner as { live?: { name: string; peerHost: string; peerPort: number } | null } | null)?.live;
   return live ? { name: live.name, peer_host: live.peerHost, peer_port: live.peerPort } : undefined;
-}
-
-/** What a consumer's deliveries may take, milliseconds. */
-export function consumerTimeoutOf(queue: AnyQueue): number {
-  return queue.settings.consumerTimeoutMs ?? CONSUMER_TIMEOUT_MS;
 }

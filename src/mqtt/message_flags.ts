@@ -1,10 +1,10 @@
 // What MQTT keeps of a message in the flags of its record, beside AMQP's own (store/message.ts).
 
-import { type Message, MESSAGE_PERSISTENT } from "../store/message.ts";
+import { type Message, MESSAGE_PERSISTENT, MESSAGE_PROTOCOL } from "../store/message.ts";
 import type { Qos } from "../wire/mqtt_packet.ts";
 
 /** Published by MQTT: its routing key is a topic name, its header one of ours. */
-export const MESSAGE_MQTT = 0x04;
+export const MESSAGE_MQTT = MESSAGE_PROTOCOL;
 /** With MESSAGE_PERSISTENT: QoS 2. */
 export const MESSAGE_QOS_2 = 0x08;
 /** Published with the retain flag. */

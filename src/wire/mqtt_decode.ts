@@ -10,7 +10,6 @@ import {
   PUBLISH,
   type Qos,
   SUBSCRIBE,
-  TOPIC_FILTER_INVALID,
   UNSUBSCRIBE,
   UNSUPPORTED_PROTOCOL_VERSION,
 } from "./mqtt_packet.ts";
@@ -290,9 +289,4 @@ function packetId(reader: MqttValues): number {
   const id = reader.uint16();
   if (id === 0) throw new MqttViolation(PROTOCOL_ERROR, "packet identifier 0");
   return id;
-}
-
-/** A filter that is none: what the connection ends with, in versions that have no word for it per subscription. */
-export function invalidFilter(): MqttViolation {
-  return new MqttViolation(TOPIC_FILTER_INVALID, "a topic filter that is none");
 }

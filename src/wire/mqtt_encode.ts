@@ -6,7 +6,6 @@ import {
   CONNECT,
   DISCONNECT,
   type MqttVersion,
-  PINGREQ,
   PINGRESP,
   PUBLISH,
   type Qos,
@@ -59,11 +58,6 @@ export function writeUnsuback(out: OutBuffer, version: MqttVersion, id: number, 
   if (version < 5) return;
   putUint8(out, 0);
   for (const code of codes) putUint8(out, code);
-}
-
-export function writePingreq(out: OutBuffer): void {
-  putUint8(out, PINGREQ << 4);
-  putUint8(out, 0);
 }
 
 export function writePingresp(out: OutBuffer): void {

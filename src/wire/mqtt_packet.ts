@@ -27,7 +27,6 @@ export const FIXED_HEADER_BYTES_MAX = 5;
 
 /** Reason codes of MQTT 5 (2.4). */
 export const SUCCESS = 0x00;
-export const DISCONNECT_WITH_WILL = 0x04;
 export const NO_MATCHING_SUBSCRIBERS = 0x10;
 export const NO_SUBSCRIPTION_EXISTED = 0x11;
 export const UNSPECIFIED_ERROR = 0x80;
@@ -38,7 +37,6 @@ export const UNSUPPORTED_PROTOCOL_VERSION = 0x84;
 export const CLIENT_IDENTIFIER_NOT_VALID = 0x85;
 export const BAD_USER_NAME_OR_PASSWORD = 0x86;
 export const NOT_AUTHORIZED = 0x87;
-export const SERVER_BUSY = 0x89;
 export const SERVER_SHUTTING_DOWN = 0x8b;
 export const BAD_AUTHENTICATION_METHOD = 0x8c;
 export const KEEP_ALIVE_TIMEOUT = 0x8d;
