@@ -1,4 +1,5 @@
-// What is measured: Leveret in its three forms, a sink (the generator's own ceiling), RabbitMQ where it is installed.
+// What is measured: Leveret in its three forms, a sink (the generator's own ceiling), RabbitMQ and Mosquitto where they
+// are installed.
 // Each is a process of its own on a free loopback port, with a data directory of its own, ended by its process id.
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -14,11 +15,16 @@ export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
 const RABBITMQ_BINARIES = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/sbin/rabbitmq-server"];
+const MOSQUITTO_BINARIES = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
 /** Ticks of /proc/PID/stat in a second, on every Linux that we know. */
 const TICKS_PER_SECOND = 100;
 
-export const BROKER_NAMES = ["bun", "deno", "executable", "sink", "rabbitmq"] as const;
+export const BROKER_NAMES = ["bun", "deno", "executable", "sink", "rabbitmq", "mosquitto"] as const;
 export type BrokerName = typeof BROKER_NAMES[number];
+
+export type Protocol = "amqp" | "mqtt";
+/** Of each protocol that a broker speaks, the port. */
+type Ports = { readonly [protocol in Protocol]?: number };
 
 /** The program that runs `leveret ...`. */
 export function leveret(form: "bun" | "deno" | "executable"): string[] {
@@ -30,13 +36,13 @@ export function leveret(form: "bun" | "deno" | "executable"): string[] {
 
 export class RunningBroker {
   readonly name: BrokerName;
-  readonly port: number;
+  readonly #ports: Ports;
   readonly #child: ChildProcess;
   readonly #dataDir: string;
 
-  private constructor(name: BrokerName, port: number, child: ChildProcess, dataDir: string) {
+  private constructor(name: BrokerName, ports: Ports, child: ChildProcess, dataDir: string) {
     this.name = name;
-    this.port = port;
+    this.#ports = ports;
     this.#child = child;
     this.#dataDir = dataDir;
   }
@@ -44,18 +50,20 @@ export class RunningBroker {
   /** Null where it is not installed. */
   static async start(name: BrokerName): Promise<RunningBroker | null> {
     const dataDir = mkdtempSync(join(tmpdir(), "leveret-bench-"));
-    const start = name === "rabbitmq" ? startRabbit(dataDir, await freePort()) : startLeveret(name, dataDir);
+    const start = await starting(name, dataDir);
     if (start === null) {
       rmSync(dataDir, { recursive: true, force: true });
       return null;
     }
-    const broker = new RunningBroker(name, await start.port, start.child, dataDir);
+    const broker = new RunningBroker(name, await start.ports, start.child, dataDir);
     process.on("exit", () => broker.#end());
     return broker;
   }
 
-  get uri(): string {
-    return `amqp://guest:guest@127.0.0.1:${this.port}`;
+  /** Null when it does not speak that protocol. */
+  uri(protocol: Protocol): string | null {
+    const port = this.#ports[protocol];
+    return port === undefined ? null : `${protocol}://guest:guest@127.0.0.1:${port}`;
   }
 
   /** User and system time that the broker has used, seconds; RabbitMQ's is its emulator's. */
@@ -113,11 +121,17 @@ export class RunningBroker {
 
 interface Starting {
   readonly child: ChildProcess;
-  readonly port: Promise<number>;
+  readonly ports: Promise<Ports>;
 }
 
-function startLeveret(name: Exclude<BrokerName, "rabbitmq">, dataDir: string): Starting {
-  const words = name === "sink" ? ["perf", "sink"] : ["serve", "--port", "0", "--data-dir", dataDir];
+async function starting(name: BrokerName, dataDir: string): Promise<Starting | null> {
+  if (name === "rabbitmq") return startRabbit(dataDir, await freePort());
+  if (name === "mosquitto") return startMosquitto(dataDir, await freePort());
+  return startLeveret(name, dataDir);
+}
+
+function startLeveret(name: Exclude<BrokerName, "rabbitmq" | "mosquitto">, dataDir: string): Starting {
+  const words = name === "sink" ? ["perf", "sink"] : ["serve", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir];
   const [program, ...args] = [...leveret(name === "sink" ? "bun" : name), ...words];
   const environment = Object.entries(process.env).filter(([variable]) => !variable.startsWith("LEVERET_"));
   const child = spawn(program!, args, {
@@ -126,17 +140,19 @@ function startLeveret(name: Exclude<BrokerName, "rabbitmq">, dataDir: string): S
     stdio: ["ignore", "pipe", "ignore"],
   });
   let said = "";
-  const port = new Promise<number>((resolve, reject) => {
+  const ports = new Promise<Ports>((resolve, reject) => {
     child.stdout!.setEncoding("utf8").on("data", (text: string) => {
       said += text;
-      const found = /ready: .*amqp \S+:(\d+)/.exec(said)?.[1];
-      if (found !== undefined) resolve(Number(found));
+      const amqp = /ready: .*amqp \S+:(\d+)/.exec(said)?.[1];
+      const mqtt = /ready: .*mqtt \S+:(\d+)/.exec(said)?.[1];
+      if (amqp === undefined) return;
+      resolve({ amqp: Number(amqp), ...mqtt === undefined ? {} : { mqtt: Number(mqtt) } });
     });
     child.on("error", reject);
     child.on("exit", (code) => reject(new Error(`${name} ended with ${code} before it was ready`)));
     setTimeout(() => reject(new Error(`${name} is not ready after ${READY_MS_MAX} ms`)), READY_MS_MAX).unref();
   });
-  return { child, port };
+  return { child, ports };
 }
 
 function startRabbit(dataDir: string, port: number): Starting | null {
@@ -162,15 +178,25 @@ function startRabbit(dataDir: string, port: number): Starting | null {
   const endNames = () => spawnSync("epmd", ["-port", `${port + 2}`, "-kill"], { stdio: "ignore" });
   child.on("exit", endNames);
   process.on("exit", endNames);
-  return { child, port: answering(port) };
+  return { child, ports: answering("amqp", port) };
 }
 
-/** Resolves to the port when an AMQP server answers on it. */
-async function answering(port: number): Promise<number> {
+/** As it is shipped, but that it takes anybody, and that it drops nothing for a subscriber that is behind. */
+function startMosquitto(dataDir: string, port: number): Starting | null {
+  const binary = MOSQUITTO_BINARIES.find((path) => existsSync(path));
+  if (binary === undefined) return null;
+  const config = join(dataDir, "mosquitto.conf");
+  writeFileSync(config, `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n`);
+  const child = spawn(binary, ["-c", config], { stdio: "ignore" });
+  return { child, ports: answering("mqtt", port) };
+}
+
+/** Resolves to the port when a server of that protocol answers on it. */
+async function answering(protocol: Protocol, port: number): Promise<Ports> {
   const [program, ...args] = leveret("bun");
-  const probe = ["perf", "amqp", "--uri", `amqp://guest:guest@127.0.0.1:${port}`, "--count", "1"];
+  const probe = ["perf", protocol, "--uri", `${protocol}://guest:guest@127.0.0.1:${port}`, "--count", "1"];
   for (const deadline = Date.now() + READY_MS_MAX; Date.now() < deadline; await wait(500)) {
-    if (spawnSync(program!, [...args, ...probe], { cwd: ROOT, stdio: "ignore" }).status === 0) return port;
+    if (spawnSync(program!, [...args, ...probe], { cwd: ROOT, stdio: "ignore" }).status === 0) return { [protocol]: port };
   }
   throw new Error(`nobody answers on port ${port} after ${READY_MS_MAX} ms`);
 }

@@ -1,6 +1,6 @@
 // `npm run bench`: every row against every broker, in turns, several rounds; prints a table and writes a JSON file.
 //
-//   --brokers bun,deno,executable,sink,rabbitmq   what is measured (sink: the generator's own ceiling)
+//   --brokers bun,deno,executable,sink,rabbitmq,mosquitto   what is measured (sink: the generator's own ceiling)
 //   --rows TEXT      rows whose name holds TEXT
 //   --rounds N       default 3
 //   --seconds S      length of a run by time, default 5
@@ -28,7 +28,9 @@ for (let round = 1; round <= rounds; round++) {
     for (const row of rows) {
       for (const broker of brokers) {
         if (row.relativeTo !== undefined && !LEVERET.includes(broker.name)) continue;
-        const sample = { row: row.name, broker: broker.name, round, ...await measure(row, broker, seconds) };
+        const measured = await measure(row, broker, seconds);
+        if (measured === null) continue;
+        const sample = { row: row.name, broker: broker.name, round, ...measured };
         samples.push(sample);
         const rate = Math.round(sample[row.rate]).toLocaleString("en-US");
         console.error(`round ${round}, ${row.name}, ${broker.name}: ${rate}/s, ${sample.cpuUs.toFixed(2)} µs`);

@@ -16,11 +16,14 @@ export interface Measurement {
   readonly latencyP99Ms: number | null;
 }
 
-export async function measure(row: Row, broker: RunningBroker, seconds: number): Promise<Measurement> {
+/** Null when the broker does not speak the row's protocol. */
+export async function measure(row: Row, broker: RunningBroker, seconds: number): Promise<Measurement | null> {
+  const uri = broker.uri(row.protocol);
+  if (uri === null) return null;
   broker.forgetPeak();
   const before = broker.cpuSeconds();
   const length = row.count === undefined ? ["--duration", `${seconds}`] : ["--count", `${row.count}`];
-  const result = await perf([...row.args, ...length, "--uri", broker.uri, "--json"]);
+  const result = await perf([row.protocol, ...row.args, ...length, "--uri", uri, "--json"]);
   const messages = Math.max(result.published, result.consumed, 1);
   return {
     published: result.publishedPerSecond,
@@ -34,7 +37,7 @@ export async function measure(row: Row, broker: RunningBroker, seconds: number):
 
 async function perf(args: readonly string[]): Promise<PerfResult> {
   const [program, ...words] = leveret("bun");
-  const child = spawn(program!, [...words, "perf", "amqp", ...args], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program!, [...words, "perf", ...args], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   let [out, errors] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => void (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => void (errors += text));
@@ -42,6 +45,6 @@ async function perf(args: readonly string[]): Promise<PerfResult> {
     child.on("error", reject);
     child.on("close", resolve);
   });
-  if (code !== 0) throw new Error(`leveret perf amqp ${args.join(" ")} ended with ${code}: ${errors.trim()}`);
+  if (code !== 0) throw new Error(`leveret perf ${args.join(" ")} ended with ${code}: ${errors.trim()}`);
   return JSON.parse(out.trim().split("\n").at(-1)!) as PerfResult;
 }

@@ -1,8 +1,11 @@
 // The rows of the matrix: what the load generator is told.
 
+import type { Protocol } from "./brokers.ts";
+
 export interface Row {
   readonly name: string;
-  /** Arguments of `leveret perf amqp` but for the URI and the length of the run. */
+  readonly protocol: Protocol;
+  /** Arguments of `leveret perf amqp` or `leveret perf mqtt` but for the URI and the length of the run. */
   readonly args: readonly string[];
   /** So many messages of each publisher (or to consume); without it, by time. */
   readonly count?: number;
@@ -18,6 +21,8 @@ const CONFIRM = ["--persistent", "--confirm", "1000"];
 const FOUR = ["--publishers", "4", "--consumers", "4"];
 const KIB = ["--size", "1024"];
 const PREFETCH = ["--prefetch", "1000"];
+/** The sessions outlive their connections, so that everything has to be on disk. */
+const QOS_1 = ["--qos", "1", "--persistent"];
 const SOME = 4_000_000;
 const MANY = 10_000_000;
 
@@ -54,16 +59,29 @@ export const ROWS: readonly Row[] = [
   },
   { ...fill("fill with 10 million, 16 B", MANY), relativeTo: FILL },
   { ...drain("then drain 10 million, 16 B", MANY), relativeTo: DRAIN },
+  ...["16", "1024"].flatMap((size) => [
+    mqtt(`MQTT 1/1, ${size} B, QoS 0`, "--size", size),
+    mqtt(`MQTT 1/1, ${size} B, QoS 1`, "--size", size, ...QOS_1),
+    mqtt(`MQTT 4/4, ${size} B, QoS 0`, "--size", size, ...FOUR),
+    mqtt(`MQTT 4/4, ${size} B, QoS 1`, "--size", size, ...FOUR, ...QOS_1),
+  ]),
+  mqtt("MQTT 1/1, 16 B, QoS 1, one at a time", ...QOS_1, "--inflight", "1"),
+  mqtt("MQTT 1/100, 16 B, QoS 0", "--consumers", "100"),
 ];
 
 function row(name: string, ...args: readonly (readonly string[])[]): Row {
-  return { name, args: args.flat(), rate: "consumed" };
+  return { name, protocol: "amqp", args: args.flat(), rate: "consumed" };
+}
+
+function mqtt(name: string, ...args: readonly string[]): Row {
+  return { name, protocol: "mqtt", args, rate: "consumed" };
 }
 
 function fill(name: string, count: number): Row {
-  return { name, args: [...PERSISTENT, "--consumers", "0", "--keep-queue"], count, rate: "published" };
+  const args = [...PERSISTENT, "--consumers", "0", "--keep-queue"];
+  return { name, protocol: "amqp", args, count, rate: "published" };
 }
 
 function drain(name: string, count: number): Row {
-  return { name, args: [...AUTO, "--publishers", "0"], count, rate: "consumed" };
+  return { name, protocol: "amqp", args: [...AUTO, "--publishers", "0"], count, rate: "consumed" };
 }
