@@ -131,7 +131,9 @@ async function starting(name: BrokerName, dataDir: string): Promise<Starting | n
 }
 
 function startLeveret(name: Exclude<BrokerName, "rabbitmq" | "mosquitto">, dataDir: string): Starting {
-  const words = name === "sink" ? ["perf", "sink"] : ["serve", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir];
+  const words = name === "sink"
+    ? ["perf", "sink"]
+    : ["serve", "--port", "0", "--mqtt-port", "0", "--data-dir", dataDir];
   const [program, ...args] = [...leveret(name === "sink" ? "bun" : name), ...words];
   const environment = Object.entries(process.env).filter(([variable]) => !variable.startsWith("LEVERET_"));
   const child = spawn(program!, args, {
@@ -196,7 +198,9 @@ async function answering(protocol: Protocol, port: number): Promise<Ports> {
   const [program, ...args] = leveret("bun");
   const probe = ["perf", protocol, "--uri", `${protocol}://guest:guest@127.0.0.1:${port}`, "--count", "1"];
   for (const deadline = Date.now() + READY_MS_MAX; Date.now() < deadline; await wait(500)) {
-    if (spawnSync(program!, [...args, ...probe], { cwd: ROOT, stdio: "ignore" }).status === 0) return { [protocol]: port };
+    if (spawnSync(program!, [...args, ...probe], { cwd: ROOT, stdio: "ignore" }).status === 0) {
+      return { [protocol]: port };
+    }
   }
   throw new Error(`nobody answers on port ${port} after ${READY_MS_MAX} ms`);
 }

@@ -2,6 +2,7 @@
 // in order, and closes itself when something is refused. What single methods do stands in basic.ts and topology.ts.
 
 import type { Session } from "../core/identity/session.ts";
+import type { Waiter } from "../core/pace.ts";
 import { Queue } from "../core/queue.ts";
 import { ChannelCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
@@ -282,6 +283,12 @@ export class Channel implements PublisherHost, Sender, Servable {
   }
 
   // Publishing
+
+  /** Of a publisher who does not consume as well: it waits for the consumers of what it published last. */
+  makesWait(publisher: Waiter): boolean {
+    for (const { consumers } of this.connection.channels) if (consumers.size > 0) return false;
+    return this.#publisher.makesWait(publisher);
+  }
 
   nowMs(): number {
     return this.connection.services.clock.nowMs;

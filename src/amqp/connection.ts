@@ -2,6 +2,7 @@
 // deadlines, and ends with the right code. The way from the first byte to connection.open stands in handshake.ts.
 
 import type { Alarms } from "../core/alarms.ts";
+import type { Waiter } from "../core/pace.ts";
 import { Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState } from "../core/statistics/registry.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
@@ -35,7 +36,10 @@ import { Holdings } from "./holdings.ts";
 import { LiveAmqpConnection } from "./live.ts";
 import type { AmqpServices } from "./services.ts";
 
-export class AmqpConnection implements ConnHandler, FrameSink {
+/** Who brings less at once need not be slowed down. */
+const PACED_BYTES_MIN = 16 * 1024;
+
+export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
   readonly conn: Conn;
   readonly services: AmqpServices;
   /** Largest frame we send, with its overhead. */
@@ -129,6 +133,19 @@ export class AmqpConnection implements ConnHandler, FrameSink {
     }
     this.#read(() => this.#reader.push(chunk));
     this.#readOn();
+    if (chunk.length >= PACED_BYTES_MIN) this.#keepPace();
+  }
+
+  /** Who brings much waits for the consumers of what it publishes, unless it is a consumer itself. */
+  #keepPace(): void {
+    const channel = this.#channel;
+    if (channel === null || !this.gate.open || !channel.makesWait(this)) return;
+    this.gate.paced = true;
+  }
+
+  /** The consumers have taken what it has brought. */
+  goOn(): void {
+    if (!this.gone) this.gate.paced = false;
   }
 
   #readOn(): void {

@@ -1,6 +1,7 @@
 // What a channel publishes: puts method, header and bodies of a message together, finds its queues, hands it to them.
 // A message that lies whole in one chunk is never copied here; what the end of a chunk cuts is.
 
+import type { Waiter } from "../core/pace.ts";
 import { type ChannelCounters, ExchangeCounters } from "../core/statistics/counters.ts";
 import type { Target } from "../core/target.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
@@ -183,6 +184,11 @@ export class Publisher {
     const body = this.#body;
     if (body.length > BODY_KEPT_BYTES_MAX || this.#host.holdsMuch) this.#dropBody();
     this.#complete(body, 0);
+  }
+
+  /** Whether a queue of the last route makes a publisher wait. */
+  makesWait(publisher: Waiter): boolean {
+    return this.#queues.some((queue) => queue.makesWait(publisher));
   }
 
   /** The channel ends. */

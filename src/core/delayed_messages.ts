@@ -267,6 +267,10 @@ export class Delay implements Target {
     this.#messages.hold(message, this.#headers, this.#delayMs, this.#keys);
     return true;
   }
+
+  makesWait(): boolean {
+    return false;
+  }
 }
 
 function readHeadersOrNone(message: Message): FieldTable | null {

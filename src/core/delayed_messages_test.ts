@@ -118,6 +118,7 @@ class Held {
     durable: true,
     logged: true,
     keepsAll: false,
+    makesWait: () => false,
     publish: (message) => {
       const { timestampMs } = message;
       this.released.push({ body: bodyOf(message), keys: this.#keys, headers: headersOf(message), timestampMs });
@@ -226,6 +227,7 @@ test("with a full disk messages wait, and who has one does not get it twice", ()
     durable: true,
     logged: true,
     keepsAll: false,
+    makesWait: () => false,
     publish: (message) => {
       if (full) throw Object.assign(new Error("allocate x: ENOSPC"), { code: "ENOSPC" });
       got.push(bodyOf(message));

@@ -65,6 +65,10 @@ export class DirectQueue implements AnyQueue, Source {
     return true;
   }
 
+  makesWait(): boolean {
+    return false;
+  }
+
   addConsumer(consumer: Consumer, where: string): Source {
     if (this.consumers.length > 0) throw new Refusal("access-refused", `${where} in exclusive use`);
     this.consumers.push(consumer);

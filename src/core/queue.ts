@@ -17,6 +17,7 @@ import { isExpired } from "./expiration.ts";
 import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
+import { Pace, type Waiter } from "./pace.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { QueueServices } from "./queue_services.ts";
 import { QueueSettings } from "./queue_settings.ts";
@@ -80,6 +81,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #maxLengthBytes = Infinity;
   #counts: DeliveryCounts | null = null;
   #lease: Lease | null = null;
+  #pace: Pace | null = null;
   readonly #deduplication: Deduplication | null;
   readonly #rota: ConsumerRota<Consumer>;
   readonly #services: QueueServices;
@@ -157,6 +159,14 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     return true;
   }
 
+  makesWait(publisher: Waiter): boolean {
+    const { readyCount } = this.store;
+    if (this.consumers.length === 0 || this.#paused || this.gone) return false;
+    if (this.#pace === null && Pace.isNear(readyCount)) return false;
+    this.#pace ??= new Pace(this.#services.timers);
+    return this.#pace.holds(publisher, readyCount, this.counters.given);
+  }
+
   #publishRuled(message: MessageType): boolean {
     const { overflow } = this.settings;
     if (overflow !== "drop-head" && !this.#hasRoom(message.bodyBytes)) {
@@ -214,12 +224,10 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
       const dropping = this.#dropExpired(nowMs, SERVE_DROPS_MAX);
       if (dropping !== DONE) return this.#queued = dropping === MORE;
     }
-    if (this.#serveConsumers(nowMs)) {
-      this.#queued = true;
-      return true;
-    }
-    if (this.#ruled) this.#tidy();
-    return false;
+    this.#queued = this.#serveConsumers(nowMs);
+    this.#pace?.served(this.store.readyCount, this.counters.given);
+    if (!this.#queued && this.#ruled) this.#tidy();
+    return this.#queued;
   }
 
   /** True when it stopped at its budget and has more. */
@@ -363,6 +371,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   purge(): number {
     const count = this.store.purge();
     this.#counts?.purged();
+    this.#pace?.served(this.store.readyCount, this.counters.given);
     return count;
   }
 
@@ -383,6 +392,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Until the broker stops or somebody resumes it. */
   pause(): void {
     this.#paused = true;
+    this.#pace?.close();
   }
 
   resume(): void {
@@ -402,8 +412,10 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Returns whether it was the last one. */
   removeConsumer(consumer: Consumer): boolean {
     if (!this.#rota.remove(consumer)) return false;
-    if (this.consumers.length === 0) this.#lease?.renew();
-    else if (this.settings.singleActiveConsumer) this.wake();
+    if (this.consumers.length === 0) {
+      this.#pace?.close();
+      this.#lease?.renew();
+    } else if (this.settings.singleActiveConsumer) this.wake();
     return this.consumers.length === 0;
   }
 
@@ -411,6 +423,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   end(): Consumer[] {
     this.gone = true;
     this.#expiry?.close();
+    this.#pace?.close();
     this.#endLease();
     return this.#rota.clear();
   }

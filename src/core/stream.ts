@@ -84,6 +84,10 @@ export class Stream implements AnyQueue, Servable {
     return true;
   }
 
+  makesWait(): boolean {
+    return false;
+  }
+
   wake(): void {
     if (this.#queued || this.gone) return;
     this.#queued = true;

@@ -1,6 +1,7 @@
 // Who takes a message once it is known where it goes: a queue, or what holds it back on its way to queues.
 
 import type { Message } from "../store/message.ts";
+import type { Waiter } from "./pace.ts";
 
 export interface Target {
   readonly kind: "queue" | "delay";
@@ -13,4 +14,6 @@ export interface Target {
   readonly keepsAll: boolean;
   /** Takes a message in; false when it refuses to. Hot. */
   publish(message: Message): boolean;
+  /** Asked for a publisher that has just published much: true when it is to wait for `goOn`. */
+  makesWait(publisher: Waiter): boolean;
 }

@@ -15,6 +15,9 @@ export interface TurnEnd {
   endTurn(): void;
 }
 
+/** Where a turn has more to send to, it waits for those that follow at once: one write then carries more. */
+const SENDS_AT_ONCE_MAX = 2;
+
 export class Turn {
   #scheduled = false;
   #servables: Servable[] = [];
@@ -22,9 +25,11 @@ export class Turn {
   /** Queues that have used up their budget: they go on in the next turn, at the latest after the sockets had theirs. */
   #unfinished: Servable[] = [];
   #goingOn = false;
+  #sending = false;
   readonly #commit: TurnEnd;
   readonly #onFault: (fault: unknown) => void;
   readonly #run = (): void => this.#end();
+  readonly #sendNow = (): void => this.#sendAll();
   readonly #goOn = (): void => this.#continue();
 
   /** `onFault` is told of an exception that no connection can answer for; the process must end. */
@@ -67,15 +72,33 @@ export class Turn {
       // Who is told here that something is durable may have new work, which needs a turn of its own.
       this.#scheduled = false;
       this.#commit.endTurn();
-      const sendables = this.#sendables;
-      this.#sendables = [];
-      for (const sendable of sendables) sendable.send();
+      if (this.#sendables.length <= SENDS_AT_ONCE_MAX) this.#send();
+      else if (!this.#sending) {
+        this.#sending = true;
+        setImmediate(this.#sendNow);
+      }
       if (this.#unfinished.length > 0 && !this.#goingOn) {
         this.#goingOn = true;
         setImmediate(this.#goOn);
       }
     } catch (fault) {
       this.#scheduled = false;
+      this.#onFault(fault);
+    }
+  }
+
+  #send(): void {
+    const sendables = this.#sendables;
+    this.#sendables = [];
+    for (const sendable of sendables) sendable.send();
+  }
+
+  /** Every socket that had something to read was read. */
+  #sendAll(): void {
+    this.#sending = false;
+    try {
+      this.#send();
+    } catch (fault) {
       this.#onFault(fault);
     }
   }

@@ -73,3 +73,15 @@ test("what is served because something has become durable at the end of a turn i
   await Promise.resolve();
   assert.deepEqual(done, ["serve"]);
 });
+
+test("who sends to many waits for the turns that follow at once, and sends once", async () => {
+  const { done, turn, sendable } = setUp();
+  for (const name of ["c", "d", "e"]) turn.sendLater(sendable(name));
+  await Promise.resolve();
+  assert.deepEqual(done, ["end"]);
+  turn.sendLater(sendable("f"));
+  await Promise.resolve();
+  assert.deepEqual(done, ["end", "end"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(done, ["end", "end", "send c", "send d", "send e", "send f"]);
+});

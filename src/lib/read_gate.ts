@@ -1,6 +1,6 @@
-// Whether a connection's socket is read. Four things hold reading back, and all must be over for it to go on: the peer
+// Whether a connection's socket is read. Five things hold reading back, and all must be over for it to go on: the peer
 // does not read what it asked for, it asked for too much that waits for the disk, an alarm holds and it wants to publish
-// or declare, or its login has to wait.
+// or declare, its login has to wait, or it publishes faster than its consumers take.
 
 /** What is held back. */
 export interface Pausable {
@@ -17,6 +17,8 @@ export class ReadGate {
   #held = false;
   /** Too many replies wait for the disk. */
   #waiting = false;
+  /** It publishes faster than consumers take. */
+  #paced = false;
   readonly #conn: Pausable;
   readonly #opened: () => void;
 
@@ -27,7 +29,7 @@ export class ReadGate {
   }
 
   get open(): boolean {
-    return !this.#unread && !this.#blocked && !this.#waiting && !this.#held;
+    return !this.#unread && !this.#blocked && !this.#waiting && !this.#held && !this.#paced;
   }
 
   get unread(): boolean {
@@ -52,6 +54,10 @@ export class ReadGate {
 
   set waiting(waiting: boolean) {
     this.#change(() => this.#waiting = waiting);
+  }
+
+  set paced(paced: boolean) {
+    this.#change(() => this.#paced = paced);
   }
 
   get held(): boolean {

@@ -5,14 +5,10 @@ import { setImmediate } from "node:timers";
 import type { AmqpChannel, ChannelHandler } from "../client/amqp_channel.ts";
 import type { AmqpConnection } from "../client/amqp_connection.ts";
 import type { AmqpFault } from "../client/amqp_fault.ts";
+import { type Batches, batchesOf } from "./batches.ts";
 import { ConfirmWindow } from "./confirm_window.ts";
 import type { PublishRing } from "./publish_ring.ts";
 import { clockUs } from "./stamp.ts";
-
-/** What is handed to the kernel at once, bytes: larger writes are hardly cheaper. */
-const BATCH_BYTES = 64 * 1024;
-/** Batches in one turn, while the kernel takes them: a turn of a consumer in this process may bring 512 KiB too. */
-const BATCHES_PER_TURN = 6;
 
 export interface PublisherLimits {
   /** Messages in all; Infinity for no end. */
@@ -21,6 +17,8 @@ export interface PublisherLimits {
   readonly confirmMax: number;
   /** Messages per ms; Infinity for as fast as it goes. */
   readonly ratePerMs: number;
+  /** Publishers in this process. */
+  readonly publishers: number;
   /** Part of one interval (0 to 1) by which this publisher's schedule is ahead, so that several take turns. */
   readonly phase: number;
 }
@@ -32,6 +30,7 @@ export class Publisher implements ChannelHandler {
   readonly #connection: AmqpConnection;
   readonly #ring: PublishRing;
   readonly #limits: PublisherLimits;
+  readonly #batches: Batches;
   readonly #failed: (fault: AmqpFault) => void;
   #running = false;
   #scheduled = false;
@@ -47,6 +46,7 @@ export class Publisher implements ChannelHandler {
     this.#connection = connection;
     this.#ring = ring;
     this.#limits = limits;
+    this.#batches = batchesOf(limits.publishers);
     this.#failed = failed;
     this.window = limits.confirmMax > 0 ? new ConfirmWindow(limits.confirmMax) : null;
     connection.drained = () => this.#schedule();
@@ -118,11 +118,12 @@ export class Publisher implements ChannelHandler {
   #publish(): void {
     if (!this.#running) return;
     const connection = this.#connection;
-    for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
+    const { bytes, perTurn } = this.#batches;
+    for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > 0) return;
       const count = this.#allowed();
       if (count <= 0) return;
-      const written = this.#ring.write(connection.out, count, BATCH_BYTES, clockUs());
+      const written = this.#ring.write(connection.out, count, bytes, clockUs());
       this.#sent += written;
       if (this.window !== null) this.window.sent += written;
       connection.flush();

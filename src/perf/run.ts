@@ -143,6 +143,7 @@ export class PerfRun {
       countMax: count ?? Infinity,
       confirmMax: confirm,
       ratePerMs: rate === null ? Infinity : rate / publishers / 1000,
+      publishers,
       phase: index / publishers,
     };
     if (confirm > 0) {

@@ -118,6 +118,11 @@ export class QueueCounters implements Sampled {
     this.messages = messages;
   }
 
+  /** Messages that consumers were given. */
+  get given(): number {
+    return this.deliver + this.deliverNoAck;
+  }
+
   get fields(): readonly string[] {
     return QUEUE_FIELDS;
   }

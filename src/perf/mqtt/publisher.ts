@@ -5,11 +5,9 @@ import type { MqttClientConnection, MqttClientHandler, MqttFault } from "../../c
 import { BufferPool, OutBuffer } from "../../lib/out_buffer.ts";
 import { publishFlags, writeAck, writePublish } from "../../wire/mqtt_encode.ts";
 import { type MqttVersion, PUBACK, PUBCOMP, PUBREC, PUBREL, type Qos } from "../../wire/mqtt_packet.ts";
+import { type Batches, batchesOf } from "../batches.ts";
 import { clockUs, STAMP_BYTES } from "../stamp.ts";
 
-/** What is handed to the kernel at once, bytes. */
-const BATCH_BYTES = 64 * 1024;
-const BATCHES_PER_TURN = 6;
 const IDS = 65_535;
 
 export interface MqttPublisherLimits {
@@ -17,6 +15,8 @@ export interface MqttPublisherLimits {
   readonly inFlightMax: number;
   /** Messages per ms; Infinity for as fast as it goes. */
   readonly ratePerMs: number;
+  /** Publishers in this process. */
+  readonly publishers: number;
   readonly phase: number;
 }
 
@@ -28,6 +28,7 @@ export class MqttPublisher implements MqttClientHandler {
   readonly #version: MqttVersion;
   readonly #qos: Qos;
   readonly #limits: MqttPublisherLimits;
+  readonly #batches: Batches;
   readonly #failed: (fault: MqttFault) => void;
   /** A whole packet; identifier and stamp are filled in. */
   readonly #packet: Uint8Array;
@@ -48,6 +49,7 @@ export class MqttPublisher implements MqttClientHandler {
     this.#version = version;
     this.#qos = qos;
     this.#limits = limits;
+    this.#batches = batchesOf(limits.publishers);
     this.#failed = failed;
     const topic = new TextEncoder().encode(message.topic);
     const payload = new Uint8Array(size);
@@ -119,8 +121,9 @@ export class MqttPublisher implements MqttClientHandler {
   #publish(): void {
     if (!this.#running) return;
     const connection = this.#connection;
-    const perBatch = Math.max(1, Math.floor(BATCH_BYTES / this.#packet.length));
-    for (let batch = 0; batch < BATCHES_PER_TURN; batch++) {
+    const { bytes, perTurn } = this.#batches;
+    const perBatch = Math.max(1, Math.floor(bytes / this.#packet.length));
+    for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > connection.out.length) return;
       const count = Math.min(perBatch, this.#allowed());
       if (count <= 0) return;

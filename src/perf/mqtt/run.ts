@@ -16,6 +16,8 @@ import { MqttPublisher } from "./publisher.ts";
 const DRAIN_MS_MAX = 2_000;
 const STALL_MS_MAX = 10_000;
 const LOOK_MS = 5;
+/** Of MQTT 5: as long as a run takes, and no longer. */
+const SESSION_EXPIRY_S = 3600;
 
 export class MqttPerfRun {
   readonly #runtime: Runtime;
@@ -46,10 +48,18 @@ export class MqttPerfRun {
       await this.#setUp();
       const result = await this.#measure();
       if (this.#fault !== null) throw this.#fault;
+      if (this.#options.persistent) await this.#endSessions();
       return result;
     } finally {
       for (const connection of this.#connections) connection.close();
     }
+  }
+
+  /** Sessions that outlive their connections would go on collecting messages: a clean start ends them. */
+  async #endSessions(): Promise<void> {
+    const { consumers, publishers } = this.#options;
+    for (let index = 0; index < consumers; index++) await this.#connect(`c${index}`, true);
+    for (let index = 0; index < publishers; index++) await this.#connect(`p${index}`, true);
   }
 
   readonly #failed = (fault: MqttFault): void => {
@@ -57,11 +67,12 @@ export class MqttPerfRun {
     this.#stop.resolve();
   };
 
-  async #connect(name: string): Promise<MqttClientConnection> {
+  async #connect(name: string, cleanStart = !this.#options.persistent): Promise<MqttClientConnection> {
     const { uri, version, persistent } = this.#options;
     const { host, port, user, password } = parseMqttUri(uri);
     const clientId = `perf-${this.#runMark.toString(36)}-${name}`;
-    const options = { version, clientId, cleanStart: !persistent, keepAlive: 0, userName: user, password };
+    const properties = persistent && !cleanStart ? { sessionExpiry: SESSION_EXPIRY_S } : {};
+    const options = { version, clientId, cleanStart, keepAlive: 0, userName: user, password, properties };
     const connection = await connectMqtt(this.#runtime, { host, port }, options);
     this.#connections.push(connection);
     return connection;
@@ -83,6 +94,7 @@ export class MqttPerfRun {
         countMax: count ?? Infinity,
         inFlightMax: inFlight,
         ratePerMs: rate === null ? Infinity : rate / 1000 / publishers,
+        publishers,
         phase: index / publishers,
       };
       this.#publishers.push(new MqttPublisher(await this.#connect(`p${index}`), message, limits, this.#failed));
