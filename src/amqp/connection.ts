@@ -307,7 +307,7 @@ export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
    * acknowledgements that made room for them are written.
    */
   #sendAhead(): void {
-    this.services.commit.flush();
+    this.services.commit.flushAhead();
     this.writes++;
     this.conn.flush();
   }

@@ -21,6 +21,7 @@ import { Refusal } from "../core/refusal.ts";
 import { isReplyAddress } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
 import { RARE_PROPERTIES, type Rewrite } from "./rare_properties.ts";
+import { type Known, RouteCache } from "./route_cache.ts";
 import type { Publication, Transaction } from "./transaction.ts";
 
 const IDLE = 0;
@@ -29,8 +30,6 @@ const EXPECTS_BODY = 2;
 
 /** A body buffer up to this size stays with the channel for its next message; larger ones are let go. */
 const BODY_KEPT_BYTES_MAX = 64 * 1024;
-/** Two short strings. */
-const ROUTE_BYTES_MAX = 512;
 const EMPTY = new Uint8Array(0);
 const NO_KEYS: readonly string[] = [];
 /** The bit of basic.publish. */
@@ -78,16 +77,9 @@ export class Publisher {
   #body: Uint8Array = EMPTY;
   /** Route and header of a message that a chunk's end cut. */
   #kept: Uint8Array = EMPTY;
-  // The last route and where it led.
-  readonly #route = new Uint8Array(ROUTE_BYTES_MAX);
-  #routeBytes = -1;
-  #revision = 0;
-  #queues: readonly Target[] = [];
-  #anyDurable = false;
-  /** Of the exchange it leads through first. */
-  #exchangeCounters = new ExchangeCounters();
-  /** MESSAGE_PERSISTENT when one of them keeps messages of any delivery mode. */
-  #keptFlags = 0;
+  readonly #routes = new RouteCache();
+  /** Where the last route led. */
+  #known = nowhere();
   /** Of a route that leads through a deduplicating exchange; such a route is never kept. */
   #remember: (() => void) | null = null;
   /** The last route is the address of a direct reply; such a route is never kept. */
@@ -188,7 +180,7 @@ export class Publisher {
 
   /** Whether a queue of the last route makes a publisher wait. */
   makesWait(publisher: Waiter): boolean {
-    return this.#queues.some((queue) => queue.makesWait(publisher));
+    return this.#known.queues.some((queue) => queue.makesWait(publisher));
   }
 
   /** The channel ends. */
@@ -222,8 +214,8 @@ export class Publisher {
     message.bodyBytes = this.#bodySize;
     message.timestampMs = host.nowMs();
     if (this.#special) return this.#completeSpecial();
-    if (!this.#routeIsCached()) this.#findQueues(message, NO_KEYS);
-    const queues = this.#queues;
+    if (!this.#routeIsKnown(message)) this.#findQueues(message, NO_KEYS);
+    const { queues, anyDurable, keptFlags } = this.#known;
     this.#count(queues.length);
     let refused = false;
     if (queues.length === 0) {
@@ -238,7 +230,7 @@ export class Publisher {
       }
       if (this.#remember !== null && !refused) this.#remember();
     }
-    host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
+    host.published(anyDurable && ((message.flags | keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
   }
 
   #completeSpecial(): void {
@@ -257,8 +249,7 @@ export class Publisher {
       this.#findQueues(publication.message, publication.copies, true);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      this.#queues = [];
-      this.#exchangeCounters = new ExchangeCounters();
+      this.#known = nowhere();
       this.#remember = null;
       this.#replyAddress = null;
     }
@@ -268,7 +259,7 @@ export class Publisher {
   /** Hands a message to the queues that were found for it, or to those of them that can deliver it at once. */
   #publish({ message, mandatory, immediate }: Publication): boolean {
     const host = this.#host;
-    const found = this.#queues;
+    const { queues: found, anyDurable, keptFlags } = this.#known;
     const queues = immediate ? found.filter((queue) => host.deliversNow(queue)) : found;
     this.#count(queues.length);
     const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
@@ -284,14 +275,14 @@ export class Publisher {
       if (found.length === 0) this.#unroutable(message, mandatory, immediate);
       else host.returned(message, NO_CONSUMERS);
     }
-    host.published(this.#anyDurable && ((message.flags | this.#keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
+    host.published(anyDurable && ((message.flags | keptFlags) & MESSAGE_PERSISTENT) !== 0, refused);
     return !refused;
   }
 
   /** Hot. */
   #count(queueCount: number): void {
     this.#host.counters.publish++;
-    const exchange = this.#exchangeCounters;
+    const exchange = this.#known.exchangeCounters;
     exchange.publishIn++;
     exchange.publishOut += queueCount;
   }
@@ -306,13 +297,13 @@ export class Publisher {
     }
   }
 
-  #routeIsCached(): boolean {
-    const { route, routeAt, routeBytes } = this.#message;
-    if (routeBytes !== this.#routeBytes || this.#revision !== this.#host.vhost.revision) return false;
-    const cached = this.#route;
-    for (let i = 0; i < routeBytes; i++) {
-      if (cached[i] !== route[routeAt + i]) return false;
-    }
+  /** Hot. */
+  #routeIsKnown({ route, routeAt, routeBytes }: Message): boolean {
+    const known = this.#routes.find(route, routeAt, routeBytes, this.#host.vhost.revision);
+    if (known === null) return false;
+    this.#known = known;
+    this.#remember = null;
+    this.#replyAddress = null;
     return true;
   }
 
@@ -322,21 +313,20 @@ export class Publisher {
     const exchangeEnd = routeAt + 1 + bytes[routeAt]!;
     const exchange = text(bytes, routeAt + 1, exchangeEnd);
     const routingKey = text(bytes, exchangeEnd + 1, routeAt + routeBytes);
-    // Forgotten first: a refusal must not leave the old queues under a new name.
-    this.#routeBytes = -1;
     this.#replyAddress = exchange === "" && isReplyAddress(routingKey) ? routingKey : null;
     const keys = copies.length === 0 ? [routingKey] : [routingKey, ...copies];
     if (!isAuthorized) this.#host.authorizePublish(exchange, keys);
-    const route = this.#host.vhost.route(exchange, keys, message);
-    this.#exchangeCounters = this.#host.vhost.exchange(exchange).counters;
-    this.#queues = route.queues;
-    this.#remember = route.remember;
-    this.#anyDurable = this.#queues.some((queue) => queue.durable);
-    this.#keptFlags = this.#queues.some((queue) => queue.keepsAll) ? MESSAGE_PERSISTENT : 0;
-    if (!route.cacheable || copies.length > 0 || this.#replyAddress !== null) return;
-    copyBytes(bytes, routeAt, this.#route, 0, routeBytes);
-    this.#routeBytes = routeBytes;
-    this.#revision = this.#host.vhost.revision;
+    const { vhost } = this.#host;
+    const { queues, remember, cacheable } = vhost.route(exchange, keys, message);
+    this.#known = {
+      queues,
+      anyDurable: queues.some((queue) => queue.durable),
+      keptFlags: queues.some((queue) => queue.keepsAll) ? MESSAGE_PERSISTENT : 0,
+      exchangeCounters: vhost.exchange(exchange).counters,
+    };
+    this.#remember = remember;
+    if (!cacheable || copies.length > 0 || this.#replyAddress !== null) return;
+    this.#routes.add(bytes, routeAt, routeBytes, vhost.revision, this.#known);
   }
 
   #dropBody(): void {
@@ -352,6 +342,10 @@ export class Publisher {
     larger.set(this.#body.subarray(0, this.#received));
     this.#body = larger;
   }
+}
+
+function nowhere(): Known {
+  return { queues: [], anyDurable: false, keptFlags: 0, exchangeCounters: new ExchangeCounters() };
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

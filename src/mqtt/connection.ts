@@ -339,7 +339,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   /** Sends in the middle of a turn, but never ahead of the files. */
   #sendAhead(): void {
-    this.services.commit.flush();
+    this.services.commit.flushAhead();
     this.#flush();
   }
 

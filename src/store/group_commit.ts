@@ -22,6 +22,8 @@ const HELD_MAX = 512;
 export interface Flushable {
   /** Writes what is buffered to its file and calls `dirty`. */
   flush(): void;
+  /** What it buffers need not be in a file before clients are sent what they are given in this turn. Default false. */
+  readonly mayWait?: boolean;
 }
 
 /** Somebody who waits until what was written is on disk. */
@@ -57,6 +59,8 @@ interface Drainer {
 }
 
 const NO_FDS: readonly number[] = [];
+
+const mayWait = (store: Flushable) => store.mayWait === true;
 
 export class GroupCommit implements CommitSink {
   readonly #syncer: Syncer | null;
@@ -170,14 +174,14 @@ export class GroupCommit implements CommitSink {
     this.#overdue = true;
   }
 
-  /** Flushes the touched stores, in the middle of a turn. Hot. */
-  flush(): void {
-    if (this.#touched.length > 0 || this.stuck) this.#flush();
+  /** Something is sent in the middle of a turn: flushes what must be in files before that. Hot. */
+  flushAhead(): void {
+    if (this.stuck || !this.#touched.every(mayWait)) this.#flush();
   }
 
   /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
   endTurn(): void {
-    this.flush();
+    if (this.#touched.length > 0 || this.stuck) this.#flush();
     if (this.#stepping) return;
     if (!this.#syncing && (this.#waiting.size > 0 || this.#sealed.size > 0)) this.#tellUnsynced();
     if (this.#running) return;

@@ -206,12 +206,20 @@ export class QueueStore implements MessageStore {
     return count;
   }
 
+  /** Nobody holds a message, and what is settled was never in a file. */
+  get mayWait(): boolean {
+    if (this.unackedCount > 0) return false;
+    const tail = this.#tail;
+    return this.#settlements.isBehind(tail.segment, tail.base + tail.written);
+  }
+
   /** End of turn: the tail buffer to the segment's file, acknowledgements to the logs, settled segments away. */
   flush(): void {
     this.#touched = false;
     if (this.#closed) return;
     const tail = this.#tail;
     const reader = this.#reader;
+    if (this.readyCount === 0 && this.unackedCount === 0 && tail.freshCount > 0) this.#takeBack();
     tail.write();
     if (reader.segment !== null && (this.unackedCount > 0 || this.#requeued.count > 0) && this.#directory.persistent) {
       this.#settlements.noteDelivered(reader.segment, reader.offset);
@@ -219,6 +227,21 @@ export class QueueStore implements MessageStore {
     this.#settlements.flush(tail.segment, this.#release);
     // Consumers have read it all: start over in the same, warm memory.
     if (tail.end > 0 && reader.segment === tail.segment && reader.offset === tail.offset) tail.restart();
+  }
+
+  /** What came and went within a turn need not be on disk: it leaves no trace, and its place is free again. */
+  #takeBack(): void {
+    const tail = this.#tail;
+    const reader = this.#reader;
+    const { segment, freshCount, freshBodyBytes } = tail;
+    if (segment === null || reader.segment !== segment || reader.offset !== tail.offset) return;
+    const from = tail.base + tail.written;
+    if (!this.#settlements.takeBack(segment, from, freshCount)) return;
+    segment.recordCount -= freshCount;
+    segment.bodyBytes -= freshBodyBytes;
+    tail.takeBack();
+    reader.offset = from;
+    if (tail.end === 0) tail.restart();
   }
 
   cool(): void {

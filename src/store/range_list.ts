@@ -24,6 +24,23 @@ export class RangeList {
     this.count = count + 1;
   }
 
+  /** Whether all lies at or behind `at`. */
+  isFrom(at: number): boolean {
+    for (let i = 0; i < this.count; i++) if (this.from[i]! < at) return false;
+    return true;
+  }
+
+  /** Takes out what lies at or behind `at`. */
+  cut(at: number): void {
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      if (this.from[i]! >= at) continue;
+      this.from[kept] = this.from[i]!;
+      this.to[kept++] = Math.min(this.to[i]!, at);
+    }
+    this.count = kept;
+  }
+
   clear(): void {
     this.count = 0;
     if (this.from.length > KEPT_MAX) {

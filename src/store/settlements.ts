@@ -31,6 +31,8 @@ export class Settlements {
   #noteFrom: Segment | null = null;
   /** A log could not be written; the operator has been told. */
   #delayed = false;
+  /** Something was written before the end of the turn. */
+  #ahead = false;
 
   constructor(queueId: number, chain: SegmentChain, directory: QueueDirectory, host: QueueStoreHost) {
     this.#queueId = queueId;
@@ -54,6 +56,28 @@ export class Settlements {
     this.#closeRun();
     segment.settledCount += count;
     this.#collect(segment, from / 8, to / 8);
+  }
+
+  /** Whether nothing is to be logged but what lies behind `offset` of `segment`. */
+  isBehind(segment: Segment | null, offset: number): boolean {
+    if (this.#runSegment !== null && (this.#runSegment !== segment || this.#runFrom < segment.base + offset / 8)) {
+      return false;
+    }
+    return this.#changed.every((changed) =>
+      changed === segment && changed.returns === null && changed.pending.isFrom(offset / 8)
+    );
+  }
+
+  /**
+   * `count` records of `segment`, all behind `offset`, are settled and stand in no file: they never were. False when the
+   * logs know of them already.
+   */
+  takeBack(segment: Segment, offset: number, count: number): boolean {
+    if (this.#ahead || segment.returns !== null) return false;
+    this.#closeRun();
+    segment.settledCount -= count;
+    segment.pending.cut(offset / 8);
+    return true;
   }
 
   /** The record at `position` was given back so often: the log shall say so. */
@@ -107,6 +131,7 @@ export class Settlements {
       }
     }
     changed.length = kept;
+    this.#ahead = false;
   }
 
   /** The segment goes: neither its log nor what waits for it is needed any more. */
@@ -157,7 +182,9 @@ export class Settlements {
     this.look(segment);
     if (!this.#directory.persistent) return;
     segment.pending.add(from, to);
-    if (segment.pending.count >= PENDING_MAX && !this.#delayed) this.#write(segment);
+    if (segment.pending.count < PENDING_MAX || this.#delayed) return;
+    this.#ahead = true;
+    this.#write(segment);
   }
 
   /** False when the disk is full: what is pending stays so. */

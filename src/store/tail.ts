@@ -29,6 +29,9 @@ export class Tail {
   end = 0;
   /** Up to here the buffer stands in the file. */
   written = 0;
+  /** Records in the buffer that are not in the file, and the bytes of their bodies. */
+  freshCount = 0;
+  freshBodyBytes = 0;
   /** Records may reach up to here: the buffer's size, or what is left of the segment. 0 without buffer or open file. */
   limit = 0;
   readonly #commit: CommitSink;
@@ -53,6 +56,8 @@ export class Tail {
     if (message.timestampMs !== this.#timestampMs) this.#setTime(message.timestampMs);
     encodeRecord(this.buffer, at, message, recordBytes, this.#timestampLow, this.#timestampHigh);
     this.end = at + padded;
+    this.freshCount++;
+    this.freshBodyBytes += message.bodyBytes;
     return this.base + at;
   }
 
@@ -90,7 +95,17 @@ export class Tail {
     file.write(from, bytes, written, end - written + inBuffer);
     if (zeros > inBuffer) file.write(this.base + end, NO_RECORD, 0, zeros);
     this.written = end;
+    this.freshCount = 0;
+    this.freshBodyBytes = 0;
     if (file.fd >= 0) this.#commit.dirty(file.fd);
+  }
+
+  /** What is not in the file never was: the next record comes in its place. */
+  takeBack(): void {
+    if (this.end > this.#fullest) this.#fullest = this.end;
+    this.end = this.written;
+    this.freshCount = 0;
+    this.freshBodyBytes = 0;
   }
 
   /** Forgets what stands in the buffer, once it is written: the next record comes first in it. */
