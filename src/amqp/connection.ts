@@ -36,8 +36,8 @@ import { Holdings } from "./holdings.ts";
 import { LiveAmqpConnection } from "./live.ts";
 import type { AmqpServices } from "./services.ts";
 
-/** Who brings less at once need not be slowed down. */
-const PACED_BYTES_MIN = 16 * 1024;
+/** After so many bytes a publisher asks whether it is to wait. */
+const PACED_BYTES = 16 * 1024;
 
 export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
   readonly conn: Conn;
@@ -69,6 +69,8 @@ export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
   /** A consumer was held back because too much is pending. */
   #starved = false;
   readonly gate: ReadGate;
+  /** Since it asked last. */
+  #pacedBytes = 0;
   /** With so much to send it may be the peer's fault; see `#holdBack`. */
   #readUpTo = OUT_PENDING_BYTES_MAX;
   readonly #alarmStop: AlarmStop;
@@ -133,11 +135,13 @@ export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
     }
     this.#read(() => this.#reader.push(chunk));
     this.#readOn();
-    if (chunk.length >= PACED_BYTES_MIN) this.#keepPace();
+    this.#pacedBytes += chunk.length;
+    if (this.#pacedBytes >= PACED_BYTES) this.#keepPace();
   }
 
   /** Who brings much waits for the consumers of what it publishes, unless it is a consumer itself. */
   #keepPace(): void {
+    this.#pacedBytes = 0;
     const channel = this.#channel;
     if (channel === null || !this.gate.open || !channel.makesWait(this)) return;
     this.gate.paced = true;
