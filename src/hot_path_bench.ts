@@ -9,5 +9,7 @@ const COUNT = Number(process.argv[2] ?? 300_000);
 
 for (const path of PATHS) {
   const { ns, bytes } = await measurePath(path, COUNT);
-  console.log(`${path.name}: ${ns.toFixed(0)} ns, ${bytes === null ? "bytes not counted" : `${bytes.toFixed(1)} bytes`}`);
+  console.log(
+    `${path.name}: ${ns.toFixed(0)} ns, ${bytes === null ? "bytes not counted" : `${bytes.toFixed(1)} bytes`}`,
+  );
 }
