@@ -22,6 +22,8 @@ export const SHORT_STRING_BYTES_MAX = 255;
  * less, a consumer that keeps up would be passed over.
  */
 export const OUT_PENDING_BYTES_MAX = 1024 * 1024;
+/** The same while all connections together have very much to send. */
+export const OUT_PENDING_BYTES_CROWDED = 128 * 1024;
 /** Of one virtual host: at a few hundred bytes to a few KiB each, more than these would be an accident or an attack. */
 export const QUEUES_MAX = 1_000_000;
 export const EXCHANGES_MAX = 1_000_000;

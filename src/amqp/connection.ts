@@ -8,7 +8,7 @@ import type { ConnectionState } from "../core/statistics/registry.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
-import { OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import { OUT_PENDING_BYTES_CROWDED, OUT_PENDING_BYTES_MAX } from "../limits.ts";
 import { addressText } from "../runtime/address.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
@@ -302,7 +302,8 @@ export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
     this.#sendAhead();
     // While the socket takes nothing it is not offered every message anew.
     this.#sendAheadBytes = this.conn.out.length + OUT_BUFFER_BYTES;
-    this.#starved = this.conn.pending >= OUT_PENDING_BYTES_MAX;
+    const pendingMax = this.conn.out.crowded ? OUT_PENDING_BYTES_CROWDED : OUT_PENDING_BYTES_MAX;
+    this.#starved = this.conn.pending >= pendingMax;
     return !this.#starved;
   }
 

@@ -17,27 +17,35 @@ export interface Known {
 
 interface Entry {
   readonly bytes: Uint8Array;
+  readonly hash: number;
   readonly revision: number;
   readonly known: Known;
 }
 
 /** Most channels publish to one route or a few. */
 const PLACES_MIN = 4;
-const PLACES_MAX = 4096;
+const PLACES_MAX = 8192;
 
 export class RouteCache {
-  /** Each route has one place; there it replaces who was there before. */
+  /** A route is in one of two places that lie side by side, the newer one in the first. */
   #places: (Entry | null)[] = new Array<Entry | null>(PLACES_MIN).fill(null);
+  #count = 0;
   #last: Entry | null = null;
-  /** Routes that replaced others since the places last became more. */
-  #replaced = 0;
 
   /** Null when the route is not known, or may lead elsewhere since. Hot. */
   find(bytes: Uint8Array, at: number, size: number, revision: number): Known | null {
     const last = this.#last;
     if (last !== null && last.revision === revision && isSame(last.bytes, bytes, at, size)) return last.known;
-    const entry = this.#places[hash(bytes, at, size) & (this.#places.length - 1)]!;
-    if (entry === null || entry.revision !== revision || !isSame(entry.bytes, bytes, at, size)) return null;
+    const places = this.#places;
+    const hash = hashOf(bytes, at, size);
+    const place = hash & (places.length - 1) & ~1;
+    let entry = places[place]!;
+    if (entry === null) return null;
+    if (entry.hash !== hash) {
+      entry = places[place + 1]!;
+      if (entry === null || entry.hash !== hash) return null;
+    }
+    if (entry.revision !== revision || !isSame(entry.bytes, bytes, at, size)) return null;
     this.#last = entry;
     return entry.known;
   }
@@ -46,23 +54,31 @@ export class RouteCache {
   add(bytes: Uint8Array, at: number, size: number, revision: number, known: Known): void {
     const own = new Uint8Array(size);
     copyBytes(bytes, at, own, 0, size);
-    const entry: Entry = { bytes: own, revision, known };
+    const entry: Entry = { bytes: own, hash: hashOf(bytes, at, size), revision, known };
     this.#last = entry;
-    const place = hash(bytes, at, size) & (this.#places.length - 1);
-    const before = this.#places[place]!;
-    this.#places[place] = entry;
-    if (before === null || before.revision !== revision) return;
-    if (++this.#replaced * 2 > this.#places.length && this.#places.length < PLACES_MAX) this.#grow();
+    if (this.#count * 4 >= this.#places.length && this.#places.length < PLACES_MAX) this.#grow(revision);
+    this.#put(entry);
   }
 
-  #grow(): void {
-    const entries = this.#places;
-    const places = new Array<Entry | null>(entries.length * 4).fill(null);
-    for (const entry of entries) {
-      if (entry !== null) places[hash(entry.bytes, 0, entry.bytes.length) & (places.length - 1)] = entry;
+  #put(entry: Entry): void {
+    const places = this.#places;
+    const place = entry.hash & (places.length - 1) & ~1;
+    const before = places[place]!;
+    if (before !== null && before.hash !== entry.hash) {
+      if (places[place + 1] === null) this.#count++;
+      places[place + 1] = before;
+    } else if (before === null) {
+      this.#count++;
     }
-    this.#places = places;
-    this.#replaced = 0;
+    places[place] = entry;
+  }
+
+  /** What leads elsewhere by now is left behind. */
+  #grow(revision: number): void {
+    const entries = this.#places;
+    this.#places = new Array<Entry | null>(entries.length * 4).fill(null);
+    this.#count = 0;
+    for (const entry of entries) if (entry !== null && entry.revision === revision) this.#put(entry);
   }
 }
 
@@ -74,8 +90,8 @@ function isSame(known: Uint8Array, bytes: Uint8Array, at: number, size: number):
 }
 
 /** FNV-1a. */
-function hash(bytes: Uint8Array, at: number, size: number): number {
-  let value = 0x811C9DC5;
+function hashOf(bytes: Uint8Array, at: number, size: number): number {
+  let value = 0x811C9DC5 | 0;
   for (let i = at; i < at + size; i++) value = Math.imul(value ^ bytes[i]!, 0x01000193);
-  return (value ^ value >>> 15) >>> 0;
+  return value ^ value >>> 15;
 }

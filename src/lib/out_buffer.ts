@@ -1,12 +1,14 @@
 // Bytes on their way out of a connection. Owns one growing buffer, which it borrows from a pool while something
 // stands in it, so that an idle connection costs none. Knows nothing of sockets or protocols.
 
-/** Smallest size of buffers, bytes: a write of this size costs little more per byte than a larger one. */
+/** A write of this size costs little more per byte than a larger one. */
 export const OUT_BUFFER_BYTES = 64 * 1024;
 /** Sizes of pooled buffers, bytes. */
-const SIZES: readonly number[] = [OUT_BUFFER_BYTES, 256 * 1024, 1024 * 1024];
+const SIZES: readonly number[] = [16 * 1024, OUT_BUFFER_BYTES, 256 * 1024, 1024 * 1024];
 /** Buffers of each size that a pool keeps; more are left to the garbage collector. */
-const POOLED_MAX: readonly number[] = [64, 8, 4];
+const POOLED_MAX: readonly number[] = [256, 64, 8, 4];
+/** With more than this lent, bytes, a pool is crowded. */
+const CROWDED_BYTES = 64 * 1024 * 1024;
 
 const EMPTY = new Uint8Array(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer);
@@ -14,20 +16,30 @@ const EMPTY_VIEW = new DataView(EMPTY.buffer);
 /** Buffers that wait for their next use; one pool per runtime instance. */
 export class BufferPool {
   readonly #free: readonly DataView<ArrayBuffer>[][] = SIZES.map(() => []);
+  #lentBytes = 0;
+
+  /** So much is under way that nobody should let much more stand in a buffer. */
+  get crowded(): boolean {
+    return this.#lentBytes > CROWDED_BYTES;
+  }
 
   /** A buffer of `count` bytes or more; its contents are left over from earlier use. */
   take(count: number): DataView<ArrayBuffer> {
     const index = SIZES.findIndex((size) => size >= count);
-    if (index >= 0) return this.#free[index]!.pop() ?? new DataView(new ArrayBuffer(SIZES[index]!));
-    return new DataView(new ArrayBuffer(2 ** Math.ceil(Math.log2(count))));
+    const size = SIZES[index] ?? 2 ** Math.ceil(Math.log2(count));
+    this.#lentBytes += size;
+    return this.#free[index]?.pop() ?? new DataView(new ArrayBuffer(size));
   }
 
   /** As `take`, but not twice as large as it has to be where no size fits. */
   takeExactly(count: number): DataView<ArrayBuffer> {
-    return SIZES.some((size) => size >= count) ? this.take(count) : new DataView(new ArrayBuffer(count));
+    if (count <= SIZES.at(-1)!) return this.take(count);
+    this.#lentBytes += count;
+    return new DataView(new ArrayBuffer(count));
   }
 
   give(view: DataView): void {
+    this.#lentBytes -= view.byteLength;
     const index = SIZES.indexOf(view.byteLength);
     if (index < 0) return;
     const free = this.#free[index]!;
@@ -47,6 +59,8 @@ export class OutBuffer {
   /** One past the last byte written. */
   end = 0;
   readonly #pool: BufferPool;
+  /** Of the buffer that it had last, so that one that is always full does not grow step by step. */
+  #bytesBefore = 0;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -55,6 +69,11 @@ export class OutBuffer {
   /** Bytes that stand here and are not sent yet. */
   get length(): number {
     return this.end - this.start;
+  }
+
+  /** All buffers of its pool together hold very much. */
+  get crowded(): boolean {
+    return this.#pool.crowded;
   }
 
   /** Makes room for `count` bytes and returns the offset at which they begin. Hot. */
@@ -80,6 +99,8 @@ export class OutBuffer {
 
   /** Forgets everything that stands here and gives the buffer back. */
   clear(): void {
+    const bytes = this.bytes.length;
+    this.#bytesBefore = this.end > bytes / 4 ? Math.min(bytes, OUT_BUFFER_BYTES) : 0;
     this.start = 0;
     this.end = 0;
     this.#pool.give(this.view);
@@ -105,7 +126,7 @@ export class OutBuffer {
     if (wanted <= this.bytes.length && this.start >= length) {
       this.bytes.copyWithin(0, this.start, this.end);
     } else {
-      this.#replace(this.#pool.take(wanted));
+      this.#replace(this.#pool.take(Math.max(wanted, this.#bytesBefore)));
     }
     this.start = 0;
     this.end = wanted;

@@ -5,7 +5,12 @@ import type { Session as Login } from "../core/identity/session.ts";
 import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
-import { MQTT_CONNECT_BYTES_MAX, MQTT_CONNECT_MS_MAX, OUT_PENDING_BYTES_MAX } from "../limits.ts";
+import {
+  MQTT_CONNECT_BYTES_MAX,
+  MQTT_CONNECT_MS_MAX,
+  OUT_PENDING_BYTES_CROWDED,
+  OUT_PENDING_BYTES_MAX,
+} from "../limits.ts";
 import type { Conn, ConnHandler } from "../runtime/runtime.ts";
 import {
   AckPacket,
@@ -333,7 +338,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.#sendAhead();
     // While the socket takes nothing it is not offered every message anew.
     this.#sendAheadBytes = this.conn.out.length + OUT_BUFFER_BYTES;
-    this.#starved = this.conn.pending >= OUT_PENDING_BYTES_MAX;
+    const pendingMax = this.conn.out.crowded ? OUT_PENDING_BYTES_CROWDED : OUT_PENDING_BYTES_MAX;
+    this.#starved = this.conn.pending >= pendingMax;
     return !this.#starved;
   }
 

@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ExchangeCounters } from "../core/statistics/counters.ts";
+import { type Known, RouteCache } from "./route_cache.ts";
+
+const encoder = new TextEncoder();
+const place = (): Known => ({ queues: [], anyDurable: false, keptFlags: 0, exchangeCounters: new ExchangeCounters() });
+
+/** A cache that is asked by name, in the middle of other bytes. */
+function cacheOf() {
+  const cache = new RouteCache();
+  const bytesOf = (name: string) => encoder.encode(`..${name}..`);
+  return {
+    find: (name: string, revision = 1) => cache.find(bytesOf(name), 2, encoder.encode(name).length, revision),
+    add: (name: string, known: Known, revision = 1) =>
+      cache.add(bytesOf(name), 2, encoder.encode(name).length, revision, known),
+  };
+}
+
+test("what was added is found, by its bytes alone, and until the revision changes", () => {
+  const { find, add } = cacheOf();
+  const [a, b] = [place(), place()];
+  assert.equal(find("a"), null);
+  add("a", a);
+  add("ab", b);
+  assert.equal(find("a"), a);
+  assert.equal(find("ab"), b);
+  assert.equal(find("b"), null);
+  assert.equal(find("a", 2), null);
+  add("a", b, 2);
+  assert.equal(find("a", 2), b);
+});
+
+test("thousands of routes are found, nearly all of them, and none is taken for another", () => {
+  const { find, add } = cacheOf();
+  const known = new Map(Array.from({ length: 2000 }, (_, index) => [`queue-${index}`, place()] as const));
+  for (const [name, value] of known) add(name, value);
+  let found = 0;
+  for (const [name, value] of known) {
+    const answer = find(name);
+    assert.ok(answer === null || answer === value, name);
+    if (answer === value) found++;
+  }
+  assert.ok(found > 1900, `${found} of 2000`);
+  for (let index = 0; index < 20_000; index++) add(`other-${index}`, place());
+  assert.equal(find("never"), null);
+});
