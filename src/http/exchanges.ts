@@ -32,7 +32,7 @@ const exchangeFields: Fields<Item, Rates> = {
   auto_delete: ({ item }) => item.autoDelete,
   internal: ({ item }) => item.internal,
   arguments: ({ item }) => jsonOfArguments(item.args),
-  policy: ({ item }) => effectivePolicyShape(item.policy).policy,
+  policy: ({ item }) => effectivePolicyShape(item.policy).policy ?? undefined,
   user_who_performed_action: () => "rmq-internal",
   message_stats: ({ item }, rates) => {
     return valuesOf(item.counters).get("publish_in") === 0
