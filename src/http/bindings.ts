@@ -12,6 +12,7 @@ import type { Caller } from "./access.ts";
 import { argumentsOf } from "./arguments.ts";
 import { onDisk } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
+import { DEFAULT_EXCHANGE } from "./path.ts";
 import { badRequest, notFound, Problem } from "./problem.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, listAnswer } from "./schemas.ts";
@@ -185,5 +186,5 @@ function authorizeBinding(session: Session, source: Exchange, destination: Desti
 
 /** As RabbitMQ's tools name the exchange without a name. */
 export function exchangeName(name: string): string {
-  return name === "amq.default" ? "" : name;
+  return name === DEFAULT_EXCHANGE ? "" : name;
 }

@@ -9,7 +9,12 @@ import type { HttpServices } from "./services.ts";
 
 const TAG = "Definitions";
 
-export function addDefinitions(router: Router, { management }: HttpServices): void {
+export function addDefinitions(router: Router, { management, realm }: HttpServices): void {
+  /** As with RabbitMQ it is the request that is wrong when there is no such virtual host. */
+  const vhostOf = (name: string): string => {
+    if (!realm.vhosts.has(name)) throw badRequest("vhost_not_found");
+    return name;
+  };
   const access = "administrator";
   const answer = z.looseObject({
     rabbitmq_version: z.string(),
@@ -35,17 +40,14 @@ export function addDefinitions(router: Router, { management }: HttpServices): vo
     "get",
     "/api/definitions/{vhost}",
     { summary: "Everything that is declared in a virtual host", tag: TAG, access, query, answer },
-    ({ params, query, caller }) => {
-      return saved(management.exportDefinitions(caller.vhost(params.vhost).name), query.download);
-    },
+    ({ params, query }) => saved(management.exportDefinitions(vhostOf(params.vhost)), query.download),
   );
   router.add(
     "post",
     "/api/definitions/{vhost}",
     { ...upload, summary: "Make what a file says in a virtual host; all of it or nothing" },
-    async ({ params, exchange, caller }) => {
-      const { name: vhost } = caller.vhost(params.vhost);
-      await management.importDefinitions(await fileOf(exchange), { vhost });
+    async ({ params, exchange }) => {
+      await management.importDefinitions(await fileOf(exchange), { vhost: vhostOf(params.vhost) });
     },
   );
 }

@@ -6,6 +6,7 @@ import type { Caller } from "./access.ts";
 import type { HttpServices } from "./services.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import { notFound } from "./problem.ts";
+import { memoryParts } from "./memory_parts.ts";
 import type { Router } from "./router.ts";
 import { nodeAnswer, overviewAnswer } from "./schemas.ts";
 import { z } from "@hono/zod-openapi";
@@ -83,7 +84,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     { summary: "What a node's memory is used for", tag: TAG, access: "monitoring", answer: z.looseObject({}) },
     ({ params }) => {
       if (params.name !== product.node) throw notFound();
-      return { memory: services.gauges.probe.memoryParts() };
+      return { memory: memoryParts(services.gauges.probe.memoryUse()) };
     },
   );
   router.add(

@@ -24,6 +24,11 @@ export function notFound(): Problem {
   return new Problem(404, "Object Not Found", "Not Found");
 }
 
+/** To who has given no password, or a wrong one. RabbitMQ spells the two differently. */
+export function notAuthenticated(): Problem {
+  return new Problem(401, "not_authorized", "Login failed");
+}
+
 /** RabbitMQ answers 401 also to who is known and may not. */
 export function accessRefused(reason = "Access refused."): Problem {
   return new Problem(401, "not_authorised", reason);

@@ -80,6 +80,7 @@ export const queueFields: Fields<Item, QueueContext> = {
   leader: ({ item }, { node }) => item.settings.type === "classic" ? undefined : node,
   members: ({ item }, { node }) => item.settings.type === "classic" ? undefined : [node],
   online: ({ item }, { node }) => item.settings.type === "classic" ? undefined : [node],
+  readers: ({ item }, { node }) => item instanceof Stream ? { [node]: item.consumers.length } : undefined,
 };
 
 /** A queue by itself also says who consumes, and how it is bound. */
