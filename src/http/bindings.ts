@@ -99,8 +99,7 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
   const kind = KINDS[letter];
   type Ends = { vhost: string; source: string; destination: string };
   type EndsCall = { readonly params: Ends; readonly caller: Caller };
-  const ends = ({ params, caller }: EndsCall) => {
-    const vhost = caller.vhost(params.vhost);
+  const ends = ({ params, caller }: EndsCall, vhost = caller.vhost(params.vhost)) => {
     const name = kind === "queue" ? params.destination : exchangeName(params.destination);
     const destinations: ReadonlyMap<string, Destination> = kind === "queue" ? vhost.queues : vhost.exchanges;
     const source = vhost.exchanges.get(exchangeName(params.source));
@@ -141,7 +140,7 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     { summary: `Bind ${both}`, tag: TAG, body: bindBody, statuses: [201] },
     async (call) => {
       const { params, body, caller } = call;
-      const { vhost, source, destination } = ends(call);
+      const { vhost, source, destination } = ends(call, caller.vhostToChange(params.vhost));
       if (source === undefined) throw missing("exchange", params.source, vhost);
       if (destination === undefined) throw missing(kind, params.destination, vhost);
       const args = argumentsOf(body.arguments);

@@ -52,7 +52,7 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
   router.add(
     "get",
     "/api/auth/attempts/{node}",
-    { summary: "Attempts to log in over HTTP", tag: TAG, access: "administrator", answer: loose },
+    { summary: "Attempts to log in over HTTP", tag: TAG, access: "monitoring", answer: loose },
     ({ params }) => {
       if (params.node !== product.node) throw notFound();
       const { attempts, failed } = authenticator.attempts;
@@ -67,7 +67,7 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
   router.add(
     "get",
     "/api/auth/attempts/{node}/source",
-    { summary: "The same by where they come from: not counted", tag: TAG, access: "administrator", answer: loose },
+    { summary: "The same by where they come from: not counted", tag: TAG, access: "monitoring", answer: loose },
     ({ params }) => {
       if (params.node !== product.node) throw notFound();
       return [];

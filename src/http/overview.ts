@@ -105,7 +105,7 @@ function overview(services: HttpServices, caller: Caller, rates: Rates): object 
   let exchanges = 0;
   let consumers = 0;
   let channels = 0;
-  for (const vhost of caller.vhosts) {
+  for (const vhost of caller.knownVhosts) {
     queues += vhost.queues.size;
     exchanges += vhost.exchanges.size;
     for (const queue of vhost.queues.values()) consumers += queue.consumers.length;

@@ -14,7 +14,7 @@ import { bindingFields } from "./bindings.ts";
 import { consumerFields, consumersOf } from "./consumers.ts";
 import { declared } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
-import { badRequest, notFound } from "./problem.ts";
+import { accessRefused, badRequest, notFound } from "./problem.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
@@ -114,8 +114,10 @@ const declareBody = z.object({
   node: z.string().optional(),
 }).openapi("QueueDeclaration");
 
+/** Names of the broker's own making. */
+const RESERVED = "amq.";
 /** Of what HTTP declares nothing is exclusive. */
-const NOBODY = {};
+export const NOBODY = {};
 
 export function addQueues(router: Router, services: HttpServices): void {
   const { statistics, product } = services;
@@ -167,9 +169,10 @@ export function addQueues(router: Router, services: HttpServices): void {
     "/api/queues/{vhost}/{name}",
     { summary: "Declare a queue", tag: TAG, body: declareBody, statuses: [201, 204] },
     ({ params, body, caller }) => {
-      const vhost = caller.vhost(params.vhost);
+      const vhost = caller.vhostToChange(params.vhost);
       const before = vhost.queues.has(params.name);
       checkName(params.name);
+      if (!before && params.name.startsWith(RESERVED)) throw accessRefused();
       const args = argumentsOf(body.arguments);
       authorizeDeclare(caller.session(vhost), "queue", params.name, before, args.get("x-dead-letter-exchange"));
       const declaration = {
@@ -192,7 +195,8 @@ export function addQueues(router: Router, services: HttpServices): void {
       const { query, caller } = call;
       caller.authorize(vhost, "configure", "queue", item.name);
       const conditions = { ifUnused: query["if-unused"], ifEmpty: query["if-empty"] };
-      refuseOwned(vhost, item);
+      // What belongs to a connection is its own affair.
+      vhost.usableQueue(item.name, NOBODY);
       const { durable } = vhost.deleteQueue(item, conditions);
       return await declared(services, true, durable);
     },
@@ -204,7 +208,8 @@ export function addQueues(router: Router, services: HttpServices): void {
     (call) => {
       const { vhost, item } = find(call);
       call.caller.authorize(vhost, "read", "queue", item.name);
-      refuseOwned(vhost, item);
+      // What belongs to a connection is its own affair.
+      vhost.usableQueue(item.name, NOBODY);
       item.purge();
       services.turn.schedule();
     },
@@ -271,12 +276,6 @@ function addSwitches(
 function restart(queue: Queue): void {
   queue.store.cool();
   queue.resume();
-}
-
-/** As with RabbitMQ: what belongs to a connection is its own affair. */
-function refuseOwned(vhost: VirtualHost, queue: AnyQueue): void {
-  if (queue.owner === null) return;
-  throw badRequest(`cannot obtain exclusive access to locked ${vhost.queueText(queue.name)}`);
 }
 
 export function checkName(name: string): void {

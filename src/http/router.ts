@@ -239,12 +239,12 @@ async function bodyOf<Body extends z.ZodType>(
 }
 
 /** As with RabbitMQ the content type means nothing: what is sent is JSON. */
-export function jsonOf(bytes: Uint8Array): object {
+export function jsonOf(bytes: Uint8Array, fault = "not_json"): object {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw badRequest("not_json");
+    throw badRequest(fault);
   }
   if (value === null) return {};
   if (typeof value === "object" && !Array.isArray(value)) return value;

@@ -44,8 +44,9 @@ test("permissions and topic permissions", async () => {
     (await api.expect(400, "PUT", "permissions/%2f/per", { read: "" })).json.reason,
     "[{key_missing,configure},{key_missing,write}]",
   );
-  await api.expect(404, "PUT", "permissions/%2f/nobody", all);
-  await api.expect(404, "PUT", "permissions/nowhere/per", all);
+  const both = await api.expect(400, "PUT", "permissions/%2f/nobody", all);
+  assert.equal(both.json.reason, "vhost_or_user_not_found");
+  await api.expect(400, "PUT", "permissions/nowhere/per", all);
   const topic = { exchange: "amq.topic", write: "^a", read: "^b" };
   await api.expect(201, "PUT", "topic-permissions/%2f/per", topic);
   await api.expect(204, "PUT", "topic-permissions/%2f/per", topic);
