@@ -3,6 +3,7 @@
 import { EXCHANGE_TYPES } from "../core/exchanges/create.ts";
 import { RABBITMQ_VERSION } from "../version.ts";
 import type { Caller } from "./access.ts";
+import { addClusterName, clusterName } from "./cluster_name.ts";
 import type { HttpServices } from "./services.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import { notFound } from "./problem.ts";
@@ -48,12 +49,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     },
     ({ caller: { user } }) => ({ name: user.name, tags: [...user.tags], is_internal_user: true }),
   );
-  router.add(
-    "get",
-    "/api/cluster-name",
-    { summary: "The broker's name", tag: TAG, answer: z.object({ name: z.string() }) },
-    () => ({ name: product.node }),
-  );
+  addClusterName(router, services);
   router.add(
     "get",
     "/api/nodes",
@@ -130,7 +126,7 @@ function overview(services: HttpServices, caller: Caller, rates: Rates): object 
     rabbitmq_version: API_VERSION,
     product_name: productName(product.name),
     product_version: product.version,
-    cluster_name: product.node,
+    cluster_name: clusterName(services),
     node: product.node,
     erlang_version: product.platform,
     erlang_full_version: product.platform,

@@ -178,6 +178,14 @@ function addPermissions(router: Router, { management, realm }: Managed): void {
       if (!await management.deleteTopicPermission(user, vhost, query.exchange ?? null)) throw notFound();
     },
   );
+  router.add(
+    "delete",
+    "/api/topic-permissions/{vhost}/{user}/{exchange}",
+    { summary: "Take a user's permissions for the topics of one exchange away", tag, access },
+    async ({ params: { user, vhost, exchange } }) => {
+      if (!await management.deleteTopicPermission(user, vhost, exchange)) throw notFound();
+    },
+  );
 }
 
 /** As with RabbitMQ it is the request that is wrong when one of them is not there. */

@@ -51,6 +51,10 @@ test("permissions and topic permissions", async () => {
   await api.expect(201, "PUT", "topic-permissions/%2f/per", topic);
   await api.expect(204, "PUT", "topic-permissions/%2f/per", topic);
   assert.deepEqual(await api.get("topic-permissions/%2f/per"), [{ user: "per", vhost: "/", ...topic }]);
+  await api.expect(201, "PUT", "topic-permissions/%2f/per", { ...topic, exchange: "another" });
+  await api.expect(204, "DELETE", "topic-permissions/%2f/per/another");
+  await api.expect(404, "DELETE", "topic-permissions/%2f/per/another");
+  assert.equal((await api.get("topic-permissions/%2f/per")).length, 1);
   await api.expect(204, "DELETE", "topic-permissions/%2f/per");
   await api.expect(204, "DELETE", "permissions/%2f/per");
   await api.expect(404, "DELETE", "permissions/%2f/per");

@@ -211,6 +211,19 @@ test("paths are taken as tools send them: with a slash at the end, and without t
   await api.expect(404, "GET", "queues//plain");
 });
 
+test("the broker has its node's name until it is given another, which definitions hold", async () => {
+  const node = (await api.get("overview")).node;
+  assert.deepEqual(await api.get("cluster-name"), { name: node });
+  await api.expect(204, "PUT", "cluster-name", { name: "hutch" });
+  assert.deepEqual(await api.get("cluster-name"), { name: "hutch" });
+  assert.equal((await api.get("overview")).cluster_name, "hutch");
+  const { global_parameters } = await api.get("definitions");
+  assert.deepEqual(global_parameters, [{ name: "cluster_name", value: "hutch" }]);
+  await api.expect(400, "PUT", "cluster-name", {});
+  await api.expect(204, "DELETE", "global-parameters/cluster_name");
+  assert.deepEqual(await api.get("cluster-name"), { name: node });
+});
+
 test("small things that tools ask for before anything else", async () => {
   const node = (await api.get("cluster-name")).name;
   for (const path of ["healthchecks/node", `healthchecks/node/${node}`]) {
