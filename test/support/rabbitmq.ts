@@ -1,7 +1,7 @@
 // RabbitMQ itself with its management plugin, where it is installed: the peer that definitions are exchanged with, and whose
 // answers ours are held against. Owns the process and its directory; both are gone when the test process ends.
 
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import process from "node:process";
 import { findRabbit, freePorts, rabbitCommand } from "../../scripts/bench/rabbitmq.ts";
 import { Program, temporaryDirectory } from "./broker_process.ts";
@@ -12,6 +12,8 @@ const PLUGINS = ["rabbitmq_management", "rabbitmq_consistent_hash_exchange", "ra
 
 /** Why it cannot be had; null where it can. */
 export const rabbitMissing: string | null = findRabbit() === null ? "rabbitmq-server not found" : null;
+/** Its release, as far as the directory that it lies in tells. */
+export const rabbitVersion: string | null = versionIn("/usr/lib/rabbitmq/lib");
 if (rabbitMissing !== null) console.warn(`${rabbitMissing}: tests beside RabbitMQ skipped`);
 
 export class RabbitMq {
@@ -60,4 +62,10 @@ export class RabbitMq {
     process.off("exit", this.#end);
     this.#end();
   }
+}
+
+function versionIn(directory: string): string | null {
+  if (!existsSync(directory)) return null;
+  const names = readdirSync(directory).map((name) => /^rabbitmq_server-(\d.*)$/.exec(name)?.[1]);
+  return names.find((version) => version !== undefined) ?? null;
 }
