@@ -4,7 +4,6 @@ import { z } from "@hono/zod-openapi";
 import type { AnyQueue } from "../core/any_queue.ts";
 import { Queue } from "../core/queue.ts";
 import { Stream } from "../core/stream.ts";
-import type { VirtualHost } from "../core/virtual_host.ts";
 import { jsonOfArguments } from "../core/json_arguments.ts";
 import { effectivePolicyShape } from "../core/management/shapes.ts";
 import type { Caller } from "./access.ts";

@@ -174,7 +174,7 @@ test("feature flags, hashes of passwords, attempts to log in, and a rebalance wi
   await api.expect(201, "PUT", "users/hashed", { password_hash: ok, tags: "management" });
   assert.equal((await api.ask("GET", "whoami", { as: "hashed:carrot" })).status, 200);
   await api.expect(204, "DELETE", "users/hashed");
-  const { name: node } = await api.get("cluster-name");
+  const { node } = await api.get("overview");
   const [http] = await api.get(`auth/attempts/${node}`);
   assert.ok(http.auth_attempts > http.auth_attempts_failed);
   await api.expect(204, "POST", "rebalance/queues");

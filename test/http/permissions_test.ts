@@ -194,7 +194,7 @@ for (const tag of ["", "management", "policymaker", "monitoring", "administrator
   test(`the tag "${tag}" opens what it should and nothing else`, async () => {
     await api.ask("PUT", "users/tagged", { body: { password: "pw", tags: tag } });
     for (const [path, tags] of TAGS) {
-      const asked = path.replace("{node}", (await api.get("cluster-name")).name);
+      const asked = path.replace("{node}", (await api.get("overview")).node);
       const answer = await api.ask("GET", asked, { as: "tagged:pw" });
       assert.equal(answer.status, tags.includes(tag) ? 200 : 401, `${path}: ${answer.text}`);
     }

@@ -225,7 +225,7 @@ test("the broker has its node's name until it is given another, which definition
 });
 
 test("small things that tools ask for before anything else", async () => {
-  const node = (await api.get("cluster-name")).name;
+  const { node } = await api.get("overview");
   for (const path of ["healthchecks/node", `healthchecks/node/${node}`]) {
     assert.deepEqual(await api.get(path), { status: "ok" });
   }
