@@ -18,7 +18,7 @@ import { tally } from "./tally.mjs";
 
 const PARTS = ["check", "unit", "clients"];
 const RUNTIMES = ["bun", "deno"];
-const OUTSIDE_FOLDERS = ["test/cli", "test/clients", "test/faults", "test/robustness"];
+const OUTSIDE_FOLDERS = ["test/cli", "test/clients", "test/faults", "test/peers", "test/robustness"];
 const UNIT_FOLDERS = ["src", "scripts", "test/conformance"];
 /** Bun's limit per test; Deno has none. */
 const UNIT_TEST_MS_MAX = 60_000;

@@ -4,17 +4,16 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { freePorts, rabbitCommand } from "./rabbitmq.ts";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const READY_MS_MAX = 60_000;
 const STOP_MS_MAX = 20_000;
-const RABBITMQ_BINARIES = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/sbin/rabbitmq-server"];
 const MOSQUITTO_BINARIES = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
 /** Ticks of /proc/PID/stat in a second, on every Linux that we know. */
 const TICKS_PER_SECOND = 100;
@@ -125,8 +124,8 @@ interface Starting {
 }
 
 async function starting(name: BrokerName, dataDir: string): Promise<Starting | null> {
-  if (name === "rabbitmq") return startRabbit(dataDir, await freePort());
-  if (name === "mosquitto") return startMosquitto(dataDir, await freePort());
+  if (name === "rabbitmq") return await startRabbit(dataDir);
+  if (name === "mosquitto") return startMosquitto(dataDir, (await freePorts(1))[0]!);
   return startLeveret(name, dataDir);
 }
 
@@ -157,27 +156,11 @@ function startLeveret(name: Exclude<BrokerName, "rabbitmq" | "mosquitto">, dataD
   return { child, ports };
 }
 
-function startRabbit(dataDir: string, port: number): Starting | null {
-  const binary = RABBITMQ_BINARIES.find((path) => existsSync(path));
-  if (binary === undefined) return null;
-  writeFileSync(join(dataDir, "enabled_plugins"), "[].\n");
-  const environment = {
-    ...process.env,
-    HOME: dataDir,
-    RABBITMQ_NODENAME: `bench${process.pid}@localhost`,
-    RABBITMQ_NODE_IP_ADDRESS: "127.0.0.1",
-    RABBITMQ_NODE_PORT: `${port}`,
-    RABBITMQ_DIST_PORT: `${port + 1}`,
-    ERL_EPMD_PORT: `${port + 2}`,
-    ERL_EPMD_ADDRESS: "127.0.0.1",
-    RABBITMQ_MNESIA_BASE: join(dataDir, "mnesia"),
-    RABBITMQ_LOG_BASE: join(dataDir, "log"),
-    RABBITMQ_ENABLED_PLUGINS_FILE: join(dataDir, "enabled_plugins"),
-    RABBITMQ_CONFIG_FILE: join(dataDir, "none"),
-  };
-  const child = spawn(binary, [], { env: environment, stdio: "ignore" });
-  // Its name server goes on by itself.
-  const endNames = () => spawnSync("epmd", ["-port", `${port + 2}`, "-kill"], { stdio: "ignore" });
+async function startRabbit(dataDir: string): Promise<Starting | null> {
+  const command = await rabbitCommand(dataDir);
+  if (command === null) return null;
+  const { program, environment, port, endNames } = command;
+  const child = spawn(program, [], { env: { ...process.env, ...environment }, stdio: "ignore" });
   child.on("exit", endNames);
   process.on("exit", endNames);
   return { child, ports: answering("amqp", port) };
@@ -203,14 +186,6 @@ async function answering(protocol: Protocol, port: number): Promise<Ports> {
     }
   }
   throw new Error(`nobody answers on port ${port} after ${READY_MS_MAX} ms`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function readProc(pid: number, name: string): string {

@@ -114,7 +114,7 @@ export class ArgumentReader {
   type(): "classic" | "quorum" {
     const type = this.text("x-queue-type");
     if (type === null || type === "classic" || type === "quorum") return type ?? "classic";
-    return this.refuse("x-queue-type", `unsupported queue type '${type}'`);
+    return this.refuse("x-queue-type", `"unsupported queue type '${type}'"`);
   }
 
   /** A whole number that is not negative. */
@@ -172,7 +172,11 @@ export class ArgumentReader {
     if (value === undefined) return null;
     // Beyond every limit there is, so it need not be exact.
     if (typeof value === "bigint") return Number(value);
-    return typeof value === "number" && Number.isInteger(value) ? value : this.#refuseType(name, value);
+    return typeof value === "number" && Number.isInteger(value) ? value : this.#refuseNumber(name, value);
+  }
+
+  #refuseNumber(name: string, value: ArgumentValue): never {
+    return this.refuse(name, `"expected integer, got ${describeType(value)}"`);
   }
 
   #refuseType(name: string, value: ArgumentValue): never {

@@ -45,6 +45,9 @@ export interface Answer {
   readonly text: string;
 }
 
+/** The words for it that say no more than that. */
+const NOT_FOUND = /^(|Not Found|vhost_not_found|NOT_FOUND - .*)$/;
+
 export class Api {
   readonly place: Place;
   readonly #timeoutMs: number;
@@ -95,7 +98,7 @@ export class Api {
       if (reason === "Login failed") throw new CtlFault(`${this.place.text} refuses ${user} or its password`);
       throw new CtlFault(`${what}: ${user} may not: ${reason}`);
     }
-    if (status === 404 && (reason === "" || reason === "Not Found")) throw new CtlFault(`${what}: not found`);
+    if (status === 404 && NOT_FOUND.test(reason)) throw new CtlFault(`${what}: not found`);
     throw new CtlFault(`${what}: ${reason === "" ? `the broker answered ${status}` : reason}`);
   }
 

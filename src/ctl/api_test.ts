@@ -60,6 +60,8 @@ test("a request brings name, password, path, query and body", async () => {
 test("what is refused names the thing and the reason", async () => {
   const answers: [number, string, RegExp][] = [
     [404, '{"error":"Object Not Found","reason":"Not Found"}', /^queue 'a': not found$/],
+    [404, "{\"reason\":\"NOT_FOUND - no queue 'a' in vhost '/'\"}", /^queue 'a': not found$/],
+    [404, '{"reason":"vhost_not_found"}', /^queue 'a': not found$/],
     [404, '{"reason":"no exchange"}', /^queue 'a': no exchange$/],
     [400, '{"reason":"why not"}', /^queue 'a': why not$/],
     [401, '{"reason":"Login failed"}', /refuses user 'ann' or its password$/],

@@ -7,7 +7,7 @@ import { NO_PASSWORD } from "../core/identity/password_hash.ts";
 import { User } from "../core/identity/users.ts";
 import type { Realm } from "../core/realm.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
-import { accessRefused, notFound } from "./problem.ts";
+import { accessRefused, NOT_YOURS, notFound, vhostNotFound } from "./problem.ts";
 
 /**
  * What a user must be called. "management": anything of the following; "monitoring": sees everything; "policymaker"; and
@@ -25,7 +25,7 @@ const TAGS: Readonly<Record<Access, readonly string[]>> = {
 const REFUSED: Readonly<Record<Access, string>> = {
   management: "Not management user",
   monitoring: "Not monitor user",
-  policymaker: "Not policymaker user",
+  policymaker: NOT_YOURS,
   administrator: "Not administrator user",
 };
 
@@ -58,20 +58,40 @@ export class Caller {
 
   /** Whether it may look at what is in a virtual host. */
   sees(vhost: string): boolean {
-    return this.has("monitoring") || this.#realm.permissions.mayEnter(this.name, vhost);
+    return this.has("administrator") || this.#realm.permissions.mayEnter(this.name, vhost);
   }
 
-  /** Those that it may look at. */
+  /** Those whose inside it may look at. */
   get vhosts(): VirtualHost[] {
     return [...this.#realm.vhosts.values()].filter(({ name }) => this.sees(name));
   }
 
-  /** One of them; refused when there is none of this name, or it is none of the caller's business. */
+  /** Those of which it may know: who watches over the broker knows of all, if not what is in them. */
+  get knownVhosts(): VirtualHost[] {
+    return this.has("monitoring") ? [...this.#realm.vhosts.values()] : this.vhosts;
+  }
+
+  /** One whose inside it may look at; refused when there is none of this name, or it is none of the caller's business. */
   vhost(name: string): VirtualHost {
+    return this.#one(name, this.sees(name));
+  }
+
+  /** One of which it may know. */
+  knownVhost(name: string): VirtualHost {
+    return this.#one(name, this.has("monitoring") || this.sees(name));
+  }
+
+  #one(name: string, isSeen: boolean): VirtualHost {
     const vhost = this.#realm.vhosts.get(name);
     if (vhost === undefined) throw notFound();
-    if (!this.sees(name)) throw accessRefused("User not authorised to access virtual host");
+    if (!isSeen) throw accessRefused("User not authorised to access virtual host");
     return vhost;
+  }
+
+  /** The same to do something in it, of which RabbitMQ speaks otherwise. */
+  vhostToChange(name: string): VirtualHost {
+    if (!this.#realm.vhosts.has(name)) throw vhostNotFound();
+    return this.vhost(name);
   }
 
   /** What decides about its doings in a virtual host, as on an AMQP connection. */

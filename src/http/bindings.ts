@@ -12,6 +12,7 @@ import type { Caller } from "./access.ts";
 import { argumentsOf } from "./arguments.ts";
 import { onDisk } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
+import { DEFAULT_EXCHANGE } from "./path.ts";
 import { badRequest, notFound, Problem } from "./problem.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, listAnswer } from "./schemas.ts";
@@ -98,8 +99,7 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
   const kind = KINDS[letter];
   type Ends = { vhost: string; source: string; destination: string };
   type EndsCall = { readonly params: Ends; readonly caller: Caller };
-  const ends = ({ params, caller }: EndsCall) => {
-    const vhost = caller.vhost(params.vhost);
+  const ends = ({ params, caller }: EndsCall, vhost = caller.vhost(params.vhost)) => {
     const name = kind === "queue" ? params.destination : exchangeName(params.destination);
     const destinations: ReadonlyMap<string, Destination> = kind === "queue" ? vhost.queues : vhost.exchanges;
     const source = vhost.exchanges.get(exchangeName(params.source));
@@ -140,7 +140,7 @@ function addBetween(router: Router, services: HttpServices, letter: Letter): voi
     { summary: `Bind ${both}`, tag: TAG, body: bindBody, statuses: [201] },
     async (call) => {
       const { params, body, caller } = call;
-      const { vhost, source, destination } = ends(call);
+      const { vhost, source, destination } = ends(call, caller.vhostToChange(params.vhost));
       if (source === undefined) throw missing("exchange", params.source, vhost);
       if (destination === undefined) throw missing(kind, params.destination, vhost);
       const args = argumentsOf(body.arguments);
@@ -185,5 +185,5 @@ function authorizeBinding(session: Session, source: Exchange, destination: Desti
 
 /** As RabbitMQ's tools name the exchange without a name. */
 export function exchangeName(name: string): string {
-  return name === "amq.default" ? "" : name;
+  return name === DEFAULT_EXCHANGE ? "" : name;
 }

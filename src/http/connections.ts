@@ -5,7 +5,7 @@ import { jsonOfArguments } from "../core/json_arguments.ts";
 import type { Caller } from "./access.ts";
 import { channelDetails, consumerFields, consumersOf } from "./consumers.ts";
 import { answerList, listQuery } from "./list.ts";
-import { accessRefused, notFound } from "./problem.ts";
+import { accessRefused, NOT_YOURS, notFound } from "./problem.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { channelAnswer, connectionAnswer, listAnswer } from "./schemas.ts";
@@ -188,8 +188,8 @@ export function addConnections(router: Router, services: HttpServices): void {
     ({ params, query, caller }) => {
       const channel = registry.channel(params.name);
       if (channel === null) throw notFound();
-      if (!caller.seesUser(channel.connection.user)) throw accessRefused();
-      const consumers = [...consumersOf(inVhosts(caller.vhosts, ({ queues }) => queues.values()))]
+      if (!caller.seesUser(channel.connection.user)) throw accessRefused(NOT_YOURS);
+      const consumers = [...consumersOf(inVhosts(caller.knownVhosts, ({ queues }) => queues.values()))]
         .filter(({ item }) => item.consumer.shown?.channel.name === channel.name);
       return {
         ...shape(channel, channelFields, contextOf(query)),
@@ -210,7 +210,7 @@ function connectionOf(
 ): LiveConnection {
   const connection = registry.connection(params.name);
   if (connection === null) throw notFound();
-  if (!caller.seesUser(connection.user)) throw accessRefused();
+  if (!caller.seesUser(connection.user)) throw accessRefused(NOT_YOURS);
   return connection;
 }
 

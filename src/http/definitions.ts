@@ -9,7 +9,7 @@ import type { HttpServices } from "./services.ts";
 
 const TAG = "Definitions";
 
-export function addDefinitions(router: Router, { management }: HttpServices): void {
+export function addDefinitions(router: Router, { management, realm }: HttpServices): void {
   const access = "administrator";
   const answer = z.looseObject({
     rabbitmq_version: z.string(),
@@ -35,8 +35,10 @@ export function addDefinitions(router: Router, { management }: HttpServices): vo
     "get",
     "/api/definitions/{vhost}",
     { summary: "Everything that is declared in a virtual host", tag: TAG, access, query, answer },
-    ({ params, query, caller }) => {
-      return saved(management.exportDefinitions(caller.vhost(params.vhost).name), query.download);
+    ({ params, query }) => {
+      // RabbitMQ's answer.
+      if (!realm.vhosts.has(params.vhost)) throw badRequest("vhost_not_found");
+      return saved(management.exportDefinitions(params.vhost), query.download);
     },
   );
   router.add(
@@ -44,7 +46,7 @@ export function addDefinitions(router: Router, { management }: HttpServices): vo
     "/api/definitions/{vhost}",
     { ...upload, summary: "Make what a file says in a virtual host; all of it or nothing" },
     async ({ params, exchange, caller }) => {
-      const { name: vhost } = caller.vhost(params.vhost);
+      const { name: vhost } = caller.vhostToChange(params.vhost);
       await management.importDefinitions(await fileOf(exchange), { vhost });
     },
   );
@@ -63,7 +65,7 @@ async function fileOf(exchange: HttpExchange): Promise<object> {
   const bytes = await exchange.readBody(HTTP_DEFINITIONS_BYTES_MAX);
   if (bytes === null) throw badRequest(`the definitions are longer than ${HTTP_DEFINITIONS_BYTES_MAX} bytes`);
   const type = exchange.request.headers.get("content-type") ?? "";
-  if (!type.toLowerCase().startsWith("multipart/form-data")) return jsonOf(bytes);
+  if (!type.toLowerCase().startsWith("multipart/form-data")) return parsed(bytes);
   let file: FormDataEntryValue | null;
   try {
     file = (await new Response(bytes as Uint8Array<ArrayBuffer>, { headers: { "content-type": type } }).formData()).get(
@@ -73,5 +75,9 @@ async function fileOf(exchange: HttpExchange): Promise<object> {
     throw badRequest("the form cannot be read");
   }
   if (file === null) throw badRequest("the form has no field 'file'");
-  return jsonOf(typeof file === "string" ? new TextEncoder().encode(file) : new Uint8Array(await file.arrayBuffer()));
+  return parsed(typeof file === "string" ? new TextEncoder().encode(file) : new Uint8Array(await file.arrayBuffer()));
+}
+
+function parsed(bytes: Uint8Array): object {
+  return jsonOf(bytes, "failed_to_parse_json");
 }

@@ -32,7 +32,7 @@ const exchangeFields: Fields<Item, Rates> = {
   auto_delete: ({ item }) => item.autoDelete,
   internal: ({ item }) => item.internal,
   arguments: ({ item }) => jsonOfArguments(item.args),
-  policy: ({ item }) => effectivePolicyShape(item.policy).policy,
+  policy: ({ item }) => effectivePolicyShape(item.policy).policy ?? undefined,
   user_who_performed_action: () => "rmq-internal",
   message_stats: ({ item }, rates) => {
     return valuesOf(item.counters).get("publish_in") === 0
@@ -48,7 +48,7 @@ const oneExchangeFields: Fields<Item, Rates> = {
 };
 
 const declareBody = z.object({
-  type: z.string(),
+  type: z.string().default("direct"),
   durable: switchSchema.default(false),
   auto_delete: switchSchema.default(false),
   internal: switchSchema.default(false),
@@ -104,7 +104,7 @@ export function addExchanges(router: Router, services: HttpServices): void {
     "/api/exchanges/{vhost}/{name}",
     { summary: "Declare an exchange", tag: TAG, body: declareBody, statuses: [201, 204] },
     ({ params, body, caller }) => {
-      const vhost = caller.vhost(params.vhost);
+      const vhost = caller.vhostToChange(params.vhost);
       const name = exchangeName(params.name);
       checkName(name);
       if (name === "") throw badRequest("the default exchange is there already");

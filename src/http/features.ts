@@ -3,7 +3,7 @@
 import { z } from "@hono/zod-openapi";
 import { hashPassword } from "../core/identity/password_hash.ts";
 import type { BasicAuthenticator } from "./authenticator.ts";
-import { notFound } from "./problem.ts";
+import { badRequest, notFound } from "./problem.ts";
 import type { Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
 
@@ -32,6 +32,14 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
       provided_by: product.name,
     }));
   });
+  router.add(
+    "put",
+    "/api/feature-flags/{name}/enable",
+    { summary: "Enable a feature flag: all are", tag: TAG, access: "administrator" },
+    ({ params }) => {
+      if (FLAGS.every(([name]) => name !== params.name)) throw badRequest("unsupported");
+    },
+  );
   for (const path of ["/api/deprecated-features", "/api/deprecated-features/used"] as const) {
     router.add("get", path, { summary: "Deprecated features: none", tag: TAG, answer: loose }, () => []);
   }
@@ -44,7 +52,7 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
   router.add(
     "get",
     "/api/auth/attempts/{node}",
-    { summary: "Attempts to log in over HTTP", tag: TAG, access: "administrator", answer: loose },
+    { summary: "Attempts to log in over HTTP", tag: TAG, access: "monitoring", answer: loose },
     ({ params }) => {
       if (params.node !== product.node) throw notFound();
       const { attempts, failed } = authenticator.attempts;
@@ -54,6 +62,15 @@ export function addFeatures(router: Router, services: HttpServices, authenticato
         auth_attempts_succeeded: attempts - failed,
       };
       return [{ protocol: "http", ...counts }];
+    },
+  );
+  router.add(
+    "get",
+    "/api/auth/attempts/{node}/source",
+    { summary: "The same by where they come from: not counted", tag: TAG, access: "monitoring", answer: loose },
+    ({ params }) => {
+      if (params.node !== product.node) throw notFound();
+      return [];
     },
   );
   const hash = z.object({ ok: z.string() });

@@ -3,7 +3,7 @@
 import { z } from "@hono/zod-openapi";
 import type { HttpServices } from "./services.ts";
 import { json } from "./json.ts";
-import { badRequest } from "./problem.ts";
+import { badRequest, notFound } from "./problem.ts";
 import type { Router } from "./router.ts";
 import { healthAnswer } from "./schemas.ts";
 
@@ -49,6 +49,20 @@ export function addHealth(router: Router, services: HttpServices): void {
   };
   check("/api/health/checks/alarms", "No alarm holds", alarm);
   check("/api/health/checks/local-alarms", "No alarm holds on this node", alarm);
+  // What there was before the others.
+  for (const path of ["/api/healthchecks/node", "/api/healthchecks/node/{node}"] as const) {
+    router.add(
+      "get",
+      path,
+      { summary: "No alarm holds on this node", tag: TAG, answer: healthAnswer },
+      ({ params }) => {
+        const { node = product.node } = params as { node?: string };
+        if (node !== product.node) throw notFound();
+        const wrong = alarm();
+        return wrong === null ? { status: "ok" } : { status: "failed", reason: wrong.reason };
+      },
+    );
+  }
   // Not RabbitMQ's: it stops no publisher, so it is no alarm.
   check("/api/health/checks/damage", "Nothing was found damaged since the broker started", () => {
     const { count, bytes } = damage;

@@ -4,6 +4,7 @@ import { z } from "@hono/zod-openapi";
 import type { MessageGetter } from "../core/any_queue.ts";
 import type { Session } from "../core/identity/session.ts";
 import { routeTexts } from "../core/message_route.ts";
+import { Refusal } from "../core/refusal.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
@@ -13,7 +14,8 @@ import { putLonglong, putShortString } from "../wire/amqp_values.ts";
 import { argumentsOf, plainOf } from "./arguments.ts";
 import { exchangeName } from "./bindings.ts";
 import { onDisk } from "./durable.ts";
-import { badRequest, notFound, Problem } from "./problem.ts";
+import { accessRefused, badRequest, Problem } from "./problem.ts";
+import { NOBODY } from "./queues.ts";
 import type { Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
 
@@ -93,7 +95,7 @@ export function addMessages(router: Router, services: HttpServices): void {
     },
     async ({ params, body, caller }) => {
       const { user } = caller;
-      const vhost = caller.vhost(params.vhost);
+      const vhost = caller.vhostToChange(params.vhost);
       const exchange = exchangeName(params.name);
       if (!vhost.exchanges.has(exchange)) {
         throw badRequest(`404 NOT_FOUND - no exchange '${exchange}' in vhost '${vhost.name}'`);
@@ -120,13 +122,12 @@ export function addMessages(router: Router, services: HttpServices): void {
       answer: z.array(messageAnswer),
     },
     ({ params, body, caller }) => {
-      const vhost = caller.vhost(params.vhost);
-      const queue = vhost.queues.get(params.name);
-      if (queue === undefined) throw notFound();
-      caller.authorize(vhost, "read", "queue", queue.name);
-      if (queue.owner !== null) {
-        throw badRequest(`cannot obtain exclusive access to locked ${vhost.queueText(queue.name)}`);
+      const vhost = caller.vhostToChange(params.vhost);
+      authorizeGet(caller.session(vhost), params.name);
+      if (!vhost.queues.has(params.name)) {
+        throw new Problem(404, "not_found", `NOT_FOUND - no ${vhost.queueText(params.name)}`);
       }
+      const queue = vhost.usableQueue(params.name, NOBODY);
       const { counters } = queue;
       const aside = services.statistics.registry.aside(vhost.name);
       const answers: object[] = [];
@@ -217,6 +218,16 @@ function authorizePublish(session: Session, exchange: string, routingKeys: reado
   const target = session.vhost.exchanges.get(exchange);
   if (target === undefined) return;
   for (const routingKey of routingKeys) session.authorizeTopic("write", target, routingKey);
+}
+
+/** As a channel says it. */
+function authorizeGet(session: Session, queue: string): void {
+  try {
+    session.authorize("read", "queue", queue);
+  } catch (error) {
+    if (error instanceof Refusal) throw accessRefused(`ACCESS_REFUSED - ${error.message}`);
+    throw error;
+  }
 }
 
 /** Publishes as a channel would; resolves when it is where it is to be, with whether any queue took it. */

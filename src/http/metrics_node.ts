@@ -1,5 +1,6 @@
 // Metrics of the broker as a whole: RabbitMQ's names, and what only Leveret has.
 
+import { clusterName } from "./cluster_name.ts";
 import { DISK_ALARM, MEMORY_ALARM } from "../core/alarms.ts";
 import { valuesOf } from "./rates.ts";
 import type { Family, Labels, MetricType, Sample } from "./metrics_text.ts";
@@ -29,7 +30,7 @@ export function* nodeFamilies(services: HttpServices, prefix: string): IterableI
     value: 1,
   }]);
   yield family(`${prefix}identity_info`, "untyped", "RabbitMQ node & cluster identity info", [{
-    labels: [["rabbitmq_node", product.node], ["rabbitmq_cluster", product.node], [
+    labels: [["rabbitmq_node", product.node], ["rabbitmq_cluster", clusterName(services)], [
       "rabbitmq_cluster_permanent_id",
       "",
     ]],

@@ -6,13 +6,22 @@ import type { Series } from "../core/statistics/series.ts";
 
 const FRESH_MS = 1_000;
 
+/** Bytes. */
+export interface MemoryUse {
+  readonly heapUsed: number;
+  readonly heapTotal: number;
+  /** Buffers. */
+  readonly external: number;
+  /** All of it, as the operating system has it. */
+  readonly rss: number;
+}
+
 export interface NodeProbe {
   readonly pid: number;
   readonly processors: number;
   readonly dataDir: string;
   memoryUsed(): number;
-  /** What it is used for, as far as can be told. */
-  memoryParts(): object;
+  memoryUse(): MemoryUse;
   memoryLimit(): number;
   diskFree(): number;
   diskFreeLimit(): number;

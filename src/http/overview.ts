@@ -3,9 +3,11 @@
 import { EXCHANGE_TYPES } from "../core/exchanges/create.ts";
 import { RABBITMQ_VERSION } from "../version.ts";
 import type { Caller } from "./access.ts";
+import { addClusterName, clusterName } from "./cluster_name.ts";
 import type { HttpServices } from "./services.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import { notFound } from "./problem.ts";
+import { memoryParts } from "./memory_parts.ts";
 import type { Router } from "./router.ts";
 import { nodeAnswer, overviewAnswer } from "./schemas.ts";
 import { z } from "@hono/zod-openapi";
@@ -47,12 +49,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     },
     ({ caller: { user } }) => ({ name: user.name, tags: [...user.tags], is_internal_user: true }),
   );
-  router.add(
-    "get",
-    "/api/cluster-name",
-    { summary: "The broker's name", tag: TAG, answer: z.object({ name: z.string() }) },
-    () => ({ name: product.node }),
-  );
+  addClusterName(router, services);
   router.add(
     "get",
     "/api/nodes",
@@ -83,7 +80,7 @@ export function addOverview(router: Router, services: HttpServices): void {
     { summary: "What a node's memory is used for", tag: TAG, access: "monitoring", answer: z.looseObject({}) },
     ({ params }) => {
       if (params.name !== product.node) throw notFound();
-      return { memory: services.gauges.probe.memoryParts() };
+      return { memory: memoryParts(services.gauges.probe.memoryUse()) };
     },
   );
   router.add(
@@ -104,7 +101,7 @@ function overview(services: HttpServices, caller: Caller, rates: Rates): object 
   let exchanges = 0;
   let consumers = 0;
   let channels = 0;
-  for (const vhost of caller.vhosts) {
+  for (const vhost of caller.knownVhosts) {
     queues += vhost.queues.size;
     exchanges += vhost.exchanges.size;
     for (const queue of vhost.queues.values()) consumers += queue.consumers.length;
@@ -129,7 +126,7 @@ function overview(services: HttpServices, caller: Caller, rates: Rates): object 
     rabbitmq_version: API_VERSION,
     product_name: productName(product.name),
     product_version: product.version,
-    cluster_name: product.node,
+    cluster_name: clusterName(services),
     node: product.node,
     erlang_version: product.platform,
     erlang_full_version: product.platform,

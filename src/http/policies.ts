@@ -38,7 +38,8 @@ function addPoliciesOf(
 ): void {
   const tag = "Policies";
   const what = kind === "policy" ? "policy" : "operator policy";
-  const list = { tag, access, query: listQuery, answer: listAnswer(policyAnswer) } as const;
+  // As with RabbitMQ, lists are for all who may enter the virtual hosts.
+  const list = { tag, query: listQuery, answer: listAnswer(policyAnswer) } as const;
   const fields = plainFields(policyAnswer);
   const nameOf = ({ name }: { readonly name: string }) => name;
   router.add(
@@ -81,7 +82,7 @@ function addPoliciesOf(
         ...(priority === undefined ? {} : { priority }),
         ...(applyTo === undefined ? {} : { applyTo }),
       };
-      const { name } = caller.vhost(params.vhost);
+      const { name } = caller.vhostToChange(params.vhost);
       return await management.putPolicy(kind, name, params.name, request) ? created() : noContent();
     },
   );
@@ -141,7 +142,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
     "/api/parameters/{component}/{vhost}/{name}",
     { summary: "Make or change a parameter", tag, access, body: valueBody, statuses: PUT },
     async ({ params, body, caller }) => {
-      const { name: vhost } = caller.vhost(params.vhost);
+      const { name: vhost } = caller.vhostToChange(params.vhost);
       expectMore(params.component, caller);
       const isNew = await management.putParameter(vhost, params.component, params.name, body.value);
       return isNew ? created() : noContent();
@@ -206,14 +207,15 @@ function addVhostLimits(router: Router, { management }: HttpServices): void {
   const tag = "Limits";
   const answer = z.array(z.object({ vhost: z.string(), value: z.record(z.string(), z.number()) }));
   router.add("get", "/api/vhost-limits", { summary: "Limits of all virtual hosts", tag, answer }, ({ caller }) => {
-    return management.listVhostLimits().filter(({ vhost }) => caller.sees(vhost));
+    const known = new Set(caller.knownVhosts.map(({ name }) => name));
+    return management.listVhostLimits().filter(({ vhost }) => known.has(vhost));
   });
   router.add(
     "get",
     "/api/vhost-limits/{vhost}",
     { summary: "Limits of a virtual host", tag, answer },
     ({ params, caller }) => {
-      const { name } = caller.vhost(params.vhost);
+      const { name } = caller.knownVhost(params.vhost);
       return management.listVhostLimits().filter(({ vhost }) => vhost === name);
     },
   );
@@ -222,7 +224,10 @@ function addVhostLimits(router: Router, { management }: HttpServices): void {
     "put",
     "/api/vhost-limits/{vhost}/{limit}",
     { summary: "Set a virtual host's limit", tag, access, body: limitBody },
-    ({ params, body }) => management.setVhostLimit(params.vhost, params.limit, body.value),
+    ({ params, body, caller }) => {
+      caller.vhostToChange(params.vhost);
+      return management.setVhostLimit(params.vhost, params.limit, body.value);
+    },
   );
   router.add(
     "delete",

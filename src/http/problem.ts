@@ -24,6 +24,19 @@ export function notFound(): Problem {
   return new Problem(404, "Object Not Found", "Not Found");
 }
 
+/** Where something was to be done in a virtual host. */
+export function vhostNotFound(): Problem {
+  return new Problem(404, "not_found", "vhost_not_found");
+}
+
+/** To who has given no password, or a wrong one. RabbitMQ spells the two differently. */
+export function notAuthenticated(): Problem {
+  return new Problem(401, "not_authorized", "Login failed");
+}
+
+/** Of what is somebody's, and of policies. */
+export const NOT_YOURS = "User not authorised to access object";
+
 /** RabbitMQ answers 401 also to who is known and may not. */
 export function accessRefused(reason = "Access refused."): Problem {
   return new Problem(401, "not_authorised", reason);

@@ -4,7 +4,6 @@ import { z } from "@hono/zod-openapi";
 import type { AnyQueue } from "../core/any_queue.ts";
 import { Queue } from "../core/queue.ts";
 import { Stream } from "../core/stream.ts";
-import type { VirtualHost } from "../core/virtual_host.ts";
 import { jsonOfArguments } from "../core/json_arguments.ts";
 import { effectivePolicyShape } from "../core/management/shapes.ts";
 import type { Caller } from "./access.ts";
@@ -14,7 +13,7 @@ import { bindingFields } from "./bindings.ts";
 import { consumerFields, consumersOf } from "./consumers.ts";
 import { declared } from "./durable.ts";
 import { answerList, listQuery } from "./list.ts";
-import { badRequest, notFound } from "./problem.ts";
+import { accessRefused, badRequest, notFound } from "./problem.ts";
 import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
@@ -80,6 +79,7 @@ export const queueFields: Fields<Item, QueueContext> = {
   leader: ({ item }, { node }) => item.settings.type === "classic" ? undefined : node,
   members: ({ item }, { node }) => item.settings.type === "classic" ? undefined : [node],
   online: ({ item }, { node }) => item.settings.type === "classic" ? undefined : [node],
+  readers: ({ item }, { node }) => item instanceof Stream ? { [node]: item.consumers.length } : undefined,
 };
 
 /** A queue by itself also says who consumes, and how it is bound. */
@@ -113,8 +113,10 @@ const declareBody = z.object({
   node: z.string().optional(),
 }).openapi("QueueDeclaration");
 
+/** Names of the broker's own making. */
+const RESERVED = "amq.";
 /** Of what HTTP declares nothing is exclusive. */
-const NOBODY = {};
+export const NOBODY = {};
 
 export function addQueues(router: Router, services: HttpServices): void {
   const { statistics, product } = services;
@@ -166,9 +168,10 @@ export function addQueues(router: Router, services: HttpServices): void {
     "/api/queues/{vhost}/{name}",
     { summary: "Declare a queue", tag: TAG, body: declareBody, statuses: [201, 204] },
     ({ params, body, caller }) => {
-      const vhost = caller.vhost(params.vhost);
+      const vhost = caller.vhostToChange(params.vhost);
       const before = vhost.queues.has(params.name);
       checkName(params.name);
+      if (!before && params.name.startsWith(RESERVED)) throw accessRefused();
       const args = argumentsOf(body.arguments);
       authorizeDeclare(caller.session(vhost), "queue", params.name, before, args.get("x-dead-letter-exchange"));
       const declaration = {
@@ -191,7 +194,8 @@ export function addQueues(router: Router, services: HttpServices): void {
       const { query, caller } = call;
       caller.authorize(vhost, "configure", "queue", item.name);
       const conditions = { ifUnused: query["if-unused"], ifEmpty: query["if-empty"] };
-      refuseOwned(vhost, item);
+      // What belongs to a connection is its own affair.
+      vhost.usableQueue(item.name, NOBODY);
       const { durable } = vhost.deleteQueue(item, conditions);
       return await declared(services, true, durable);
     },
@@ -203,7 +207,8 @@ export function addQueues(router: Router, services: HttpServices): void {
     (call) => {
       const { vhost, item } = find(call);
       call.caller.authorize(vhost, "read", "queue", item.name);
-      refuseOwned(vhost, item);
+      // What belongs to a connection is its own affair.
+      vhost.usableQueue(item.name, NOBODY);
       item.purge();
       services.turn.schedule();
     },
@@ -270,12 +275,6 @@ function addSwitches(
 function restart(queue: Queue): void {
   queue.store.cool();
   queue.resume();
-}
-
-/** As with RabbitMQ: what belongs to a connection is its own affair. */
-function refuseOwned(vhost: VirtualHost, queue: AnyQueue): void {
-  if (queue.owner === null) return;
-  throw badRequest(`cannot obtain exclusive access to locked ${vhost.queueText(queue.name)}`);
 }
 
 export function checkName(name: string): void {

@@ -8,7 +8,8 @@ import type { HttpExchange } from "../runtime/http_server.ts";
 import type { Access, Caller } from "./access.ts";
 import { json, noContent } from "./json.ts";
 import { expectOwnOrigin } from "./origin.ts";
-import { accessRefused, badRequest, notFound, type Problem, problemOf } from "./problem.ts";
+import { pathOf } from "./path.ts";
+import { badRequest, notAuthenticated, notFound, type Problem, problemOf } from "./problem.ts";
 
 export type Method = "get" | "put" | "post" | "delete";
 
@@ -71,7 +72,7 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
 const problemSchema = z.object({ error: z.string(), reason: z.string() }).openapi("Problem");
 
 export class Router {
-  readonly app = new OpenAPIHono<HttpEnv>();
+  readonly app = new OpenAPIHono<HttpEnv>({ getPath: pathOf });
   readonly #authenticator: Authenticator;
   readonly #report: (text: string) => void;
   readonly #methods = new Map<string, Method[]>();
@@ -204,7 +205,7 @@ function problemAnswer(problem: Problem): Response {
 }
 
 function unauthorized(): Response {
-  const answer = problemAnswer(accessRefused("Login failed"));
+  const answer = problemAnswer(notAuthenticated());
   answer.headers.set("www-authenticate", 'Basic realm="Leveret Management"');
   return answer;
 }
@@ -238,12 +239,12 @@ async function bodyOf<Body extends z.ZodType>(
 }
 
 /** As with RabbitMQ the content type means nothing: what is sent is JSON. */
-export function jsonOf(bytes: Uint8Array): object {
+export function jsonOf(bytes: Uint8Array, fault = "not_json"): object {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw badRequest("not_json");
+    throw badRequest(fault);
   }
   if (value === null) return {};
   if (typeof value === "object" && !Array.isArray(value)) return value;

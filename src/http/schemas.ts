@@ -1,6 +1,7 @@
 // The shapes of what is asked and answered, for checking requests and for the OpenAPI document.
 
 import { z } from "@hono/zod-openapi";
+import type { Json } from "../core/policies/json.ts";
 import type { Fields } from "./shape.ts";
 
 /** Arguments of a declaration, as a JSON object. An empty list is what some clients make of an empty one. */
@@ -192,8 +193,11 @@ export const parameterAnswer = z.object({
   value: z.unknown(),
 }).openapi("Parameter");
 
-/** A limit that is set; below 0 is none. */
-export const limitBody = z.object({ value: z.int() }).openapi("LimitRequest");
+/** A limit that is set; below 0 is none. Whether it is a number is said with its name, by who knows that. */
+export const limitBody = z.object({
+  value: z.unknown().refine((value) => value !== undefined && value !== null, "expected a number")
+    .transform((value) => value as Json).openapi({ type: "integer" }),
+}).openapi("LimitRequest");
 
 /** The fields of something that is shown as it is. */
 export function plainFields<T extends object>(answer: z.ZodObject): Fields<T, null> {

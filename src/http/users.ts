@@ -136,6 +136,7 @@ function addPermissions(router: Router, { management, realm }: Managed): void {
     { summary: "Say what a user may do in a virtual host", tag, access, body: permissionBody, statuses: PUT },
     async ({ params, body }) => {
       const { user, vhost } = params;
+      expectBoth(realm, user, vhost);
       return await management.putPermission({ user, vhost, ...body }) ? created() : noContent();
     },
   );
@@ -164,6 +165,7 @@ function addPermissions(router: Router, { management, realm }: Managed): void {
     { summary: "Say which topics of an exchange a user may use", tag, access, body: topicBody, statuses: PUT },
     async ({ params, body }) => {
       const { user, vhost } = params;
+      expectBoth(realm, user, vhost);
       return await management.putTopicPermission({ user, vhost, ...body }) ? created() : noContent();
     },
   );
@@ -176,6 +178,19 @@ function addPermissions(router: Router, { management, realm }: Managed): void {
       if (!await management.deleteTopicPermission(user, vhost, query.exchange ?? null)) throw notFound();
     },
   );
+  router.add(
+    "delete",
+    "/api/topic-permissions/{vhost}/{user}/{exchange}",
+    { summary: "Take a user's permissions for the topics of one exchange away", tag, access },
+    async ({ params: { user, vhost, exchange } }) => {
+      if (!await management.deleteTopicPermission(user, vhost, exchange)) throw notFound();
+    },
+  );
+}
+
+/** As with RabbitMQ it is the request that is wrong when one of them is not there. */
+function expectBoth(realm: Managed["realm"], user: string, vhost: string): void {
+  if (realm.users.find(user) === null || !realm.vhosts.has(vhost)) throw badRequest("vhost_or_user_not_found");
 }
 
 function addUserLimits(router: Router, { management, realm }: Managed): void {
@@ -206,7 +221,7 @@ function addUserLimits(router: Router, { management, realm }: Managed): void {
 /** As with RabbitMQ: a user that is put without a password has none. */
 function passwordOf(body: z.output<typeof userBody>): NonNullable<UserRequest["password"]> | null {
   const { password, password_hash: hash, hashing_algorithm: algorithm } = body;
-  if (password !== undefined && hash !== undefined) throw badRequest("both password and password_hash are given");
+  if (password !== undefined && hash !== undefined) throw badRequest("both_password_and_password_hash_are_provided");
   if (password !== undefined) return password;
   if (hash === undefined || hash === "") return null;
   return { hash, algorithm: algorithm ?? "rabbit_password_hashing_sha256" };

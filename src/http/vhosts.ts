@@ -82,14 +82,14 @@ export function addVhosts(router: Router, services: HttpServices): void {
     },
     ({ query, caller }) => {
       const nameOf = ({ name }: VirtualHost) => name;
-      return answerList({ items: caller.vhosts, fields: vhostFields, context: contextOf(query), nameOf }, query);
+      return answerList({ items: caller.knownVhosts, fields: vhostFields, context: contextOf(query), nameOf }, query);
     },
   );
   router.add(
     "get",
     "/api/vhosts/{name}",
     { summary: "One virtual host", tag: TAG, query: ratesQuery, answer: vhostAnswer },
-    ({ params, query, caller }) => shapeOne(caller.vhost(params.name), vhostFields, contextOf(query), query),
+    ({ params, query, caller }) => shapeOne(caller.knownVhost(params.name), vhostFields, contextOf(query), query),
   );
   router.add(
     "put",

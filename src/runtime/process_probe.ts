@@ -14,14 +14,10 @@ export const processProbe = {
     return process.memoryUsage.rss();
   },
 
-  memoryParts(): object {
-    const { heapUsed, external, rss } = process.memoryUsage();
-    return {
-      heap: heapUsed,
-      buffers: external,
-      strategy: "rss",
-      total: { erlang: 0, rss, allocated: heapUsed + external },
-    };
+  /** Bytes: the heap's used and all, buffers, and what the operating system counts. */
+  memoryUse(): { heapUsed: number; heapTotal: number; external: number; rss: number } {
+    const { heapUsed, heapTotal, external, rss } = process.memoryUsage();
+    return { heapUsed, heapTotal, external, rss };
   },
 
   descriptorsUsed(): number {

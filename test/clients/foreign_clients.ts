@@ -190,6 +190,9 @@ export const foreignClients: readonly ForeignClient[] = [
   javaClient("the Java client", "java", ["Main.java", "Core.java", "Patterns.java", "Restart.java"]),
 ];
 
+/** What manages a broker over HTTP: it has no scenario but its own. */
+export const rabbitHole = goClient("rabbit-hole (Go)", "rabbit_hole", ["main.go", "identity.go", "topology.go"]);
+
 export const mqttClients: readonly ForeignClient[] = [
   pythonClient("paho (Python)", "mqtt_paho_python"),
   goClient("paho (Go)", "mqtt_paho_go", ["main.go"]),

@@ -44,12 +44,17 @@ test("permissions and topic permissions", async () => {
     (await api.expect(400, "PUT", "permissions/%2f/per", { read: "" })).json.reason,
     "[{key_missing,configure},{key_missing,write}]",
   );
-  await api.expect(404, "PUT", "permissions/%2f/nobody", all);
-  await api.expect(404, "PUT", "permissions/nowhere/per", all);
+  const both = await api.expect(400, "PUT", "permissions/%2f/nobody", all);
+  assert.equal(both.json.reason, "vhost_or_user_not_found");
+  await api.expect(400, "PUT", "permissions/nowhere/per", all);
   const topic = { exchange: "amq.topic", write: "^a", read: "^b" };
   await api.expect(201, "PUT", "topic-permissions/%2f/per", topic);
   await api.expect(204, "PUT", "topic-permissions/%2f/per", topic);
   assert.deepEqual(await api.get("topic-permissions/%2f/per"), [{ user: "per", vhost: "/", ...topic }]);
+  await api.expect(201, "PUT", "topic-permissions/%2f/per", { ...topic, exchange: "another" });
+  await api.expect(204, "DELETE", "topic-permissions/%2f/per/another");
+  await api.expect(404, "DELETE", "topic-permissions/%2f/per/another");
+  assert.equal((await api.get("topic-permissions/%2f/per")).length, 1);
   await api.expect(204, "DELETE", "topic-permissions/%2f/per");
   await api.expect(204, "DELETE", "permissions/%2f/per");
   await api.expect(404, "DELETE", "permissions/%2f/per");
@@ -169,7 +174,7 @@ test("feature flags, hashes of passwords, attempts to log in, and a rebalance wi
   await api.expect(201, "PUT", "users/hashed", { password_hash: ok, tags: "management" });
   assert.equal((await api.ask("GET", "whoami", { as: "hashed:carrot" })).status, 200);
   await api.expect(204, "DELETE", "users/hashed");
-  const { name: node } = await api.get("cluster-name");
+  const { node } = await api.get("overview");
   const [http] = await api.get(`auth/attempts/${node}`);
   assert.ok(http.auth_attempts > http.auth_attempts_failed);
   await api.expect(204, "POST", "rebalance/queues");

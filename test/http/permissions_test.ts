@@ -154,14 +154,33 @@ test("a virtual host that one may not enter is not seen, nor what is in it", asy
   assert.deepEqual([object_totals.queues, queue_totals.messages, listeners], [0, 0, undefined]);
 });
 
+test("who watches over the broker knows of every virtual host and its numbers, and sees none from within", async () => {
+  await api.expect(201, "PUT", "users/monitor", { password: "pw", tags: "monitoring" });
+  const look = async (path: string) => await api.ask("GET", path, { as: "monitor:pw" });
+  const vhosts = await api.get("vhosts?columns=name");
+  assert.deepEqual((await look("vhosts?columns=name")).json, vhosts);
+  assert.equal((await look("vhosts/%2f")).status, 200);
+  const { object_totals } = (await look("overview")).json;
+  assert.ok(object_totals.exchanges > 0);
+  for (const path of ["queues", "exchanges", "bindings", "consumers", "policies"]) {
+    assert.deepEqual((await look(path)).json, [], path);
+  }
+  for (const path of ["queues/%2f", "exchanges/%2f", "bindings/%2f", "exchanges/%2f/amq.topic", "policies/%2f"]) {
+    assert.equal((await look(path)).status, 401, path);
+  }
+  await api.expect(201, "PUT", "permissions/%2f/monitor", { configure: "", write: "", read: "" });
+  assert.equal((await look("exchanges/%2f/amq.topic")).status, 200);
+});
+
 /** What each tag opens; what it does not is 401. */
 const TAGS: readonly (readonly [path: string, tags: readonly string[]])[] = [
   ["overview", ["management", "policymaker", "monitoring", "administrator"]],
   ["nodes", ["monitoring", "administrator"]],
-  ["policies", ["policymaker", "administrator"]],
+  ["policies", ["management", "policymaker", "monitoring", "administrator"]],
   ["parameters", ["policymaker", "administrator"]],
   ["global-parameters", ["policymaker", "administrator"]],
-  ["operator-policies", ["administrator"]],
+  ["operator-policies", ["management", "policymaker", "monitoring", "administrator"]],
+  ["auth/attempts/{node}", ["monitoring", "administrator"]],
   ["users", ["administrator"]],
   ["permissions", ["administrator"]],
   ["topic-permissions", ["administrator"]],
@@ -175,7 +194,8 @@ for (const tag of ["", "management", "policymaker", "monitoring", "administrator
   test(`the tag "${tag}" opens what it should and nothing else`, async () => {
     await api.ask("PUT", "users/tagged", { body: { password: "pw", tags: tag } });
     for (const [path, tags] of TAGS) {
-      const answer = await api.ask("GET", path, { as: "tagged:pw" });
+      const asked = path.replace("{node}", (await api.get("overview")).node);
+      const answer = await api.ask("GET", asked, { as: "tagged:pw" });
       assert.equal(answer.status, tags.includes(tag) ? 200 : 401, `${path}: ${answer.text}`);
     }
     const administers = tag === "administrator";

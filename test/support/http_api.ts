@@ -26,7 +26,12 @@ export async function ask(port: number, method: string, path: string, options: R
   const url = `http://127.0.0.1:${port}${path.startsWith("/") ? path : `/api/${path}`}`;
   const response = await fetch(url, {
     method,
-    headers: { ...(as === null ? {} : { authorization: `Basic ${btoa(as)}` }), ...headers },
+    // As every client says, and RabbitMQ demands.
+    headers: {
+      ...(body === undefined ? {} : { "content-type": "application/json" }),
+      ...(as === null ? {} : { authorization: `Basic ${Buffer.from(as).toString("base64")}` }),
+      ...headers,
+    },
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
   });
   const text = await response.text();

@@ -15,6 +15,9 @@ export interface OpenOptions {
   frameMax?: number;
   heartbeat?: number;
   properties?: Table;
+  user?: string;
+  password?: string;
+  vhost?: string;
   /** Channels to open, 1 to n. */
   channels?: number;
 }
@@ -96,12 +99,12 @@ export class RawAmqp {
   }
 
   async shakeHands(options: OpenOptions = {}): Promise<void> {
-    const { properties = CAPABILITIES, channels = 0, ...tuning } = options;
+    const { properties = CAPABILITIES, user = "guest", password = "guest", vhost, channels = 0, ...tuning } = options;
     this.send(PROTOCOL_HEADER);
     await this.reply("connection.start");
-    this.send(connection.startOk({ properties }));
+    this.send(connection.startOk({ properties, user, password }));
     await this.reply("connection.tune");
-    this.send(connection.tuneOk(tuning), connection.open());
+    this.send(connection.tuneOk(tuning), connection.open(vhost));
     await this.reply("connection.open-ok");
     for (let number = 1; number <= channels; number++) {
       await this.call("channel.open-ok", channel.open(number));

@@ -1,6 +1,7 @@
 // What a policy may set: for each key what its values are, what it is for, and how it goes together with another policy.
 // Texts are RabbitMQ's.
 
+import type { QueueType } from "../any_queue.ts";
 import { readDurationMs } from "../duration.ts";
 import type { Json } from "./json.ts";
 
@@ -64,6 +65,38 @@ export const POLICY_KEYS: ReadonlyMap<string, PolicyKey> = new Map([
   ["federation-upstream-pattern", ignored("upstream pattern", isText)],
   ["delayed-message", ignored("delayed-message value", isOneOf(true, false))],
 ]);
+
+const CLASSIC_AND_STREAM: readonly QueueType[] = ["classic", "stream"];
+const QUORUM_AND_STREAM: readonly QueueType[] = ["quorum", "stream"];
+
+/** RabbitMQ's table, but for what our queues know although RabbitMQ's do not. */
+const NOT_FOR: ReadonlyMap<string, readonly QueueType[]> = new Map<string, readonly QueueType[]>([
+  ["message-ttl", ["stream"]],
+  ["expires", ["stream"]],
+  ["overflow", ["stream"]],
+  ["dead-letter-exchange", ["stream"]],
+  ["dead-letter-routing-key", ["stream"]],
+  ["delivery-limit", ["stream"]],
+  ["dead-letter-strategy", CLASSIC_AND_STREAM],
+  ["max-in-memory-length", CLASSIC_AND_STREAM],
+  ["max-in-memory-bytes", CLASSIC_AND_STREAM],
+  ["target-group-size", CLASSIC_AND_STREAM],
+  ["max-age", ["classic", "quorum"]],
+  ["stream-max-segment-size-bytes", ["classic", "quorum"]],
+  ["initial-cluster-size", ["classic", "quorum"]],
+  ["queue-mode", QUORUM_AND_STREAM],
+  ["queue-master-locator", QUORUM_AND_STREAM],
+  ["ha-mode", QUORUM_AND_STREAM],
+  ["ha-params", QUORUM_AND_STREAM],
+  ["ha-sync-mode", QUORUM_AND_STREAM],
+  ["ha-promote-on-shutdown", QUORUM_AND_STREAM],
+  ["ha-promote-on-failure", QUORUM_AND_STREAM],
+]);
+
+/** Types of queues that a policy with this key is not for. */
+export function typesWithout(name: string): readonly QueueType[] {
+  return NOT_FOR.get(name) ?? [];
+}
 
 /** Numbers: the lower one holds. Of delivery limits a negative one means none. */
 export function lower(a: number, b: number): number {

@@ -45,6 +45,16 @@ test("apply-to says for what", () => {
   assert.deepEqual(holdsFor("streams"), ["stream"]);
 });
 
+test("a policy with a key that is not for queues of a type is not for them at all", () => {
+  const { policies, put } = setUp();
+  put("retention", { "max-age": "1D", "max-length-bytes": 5 });
+  put("mixed", { "message-ttl": 5, "ha-mode": "all" }, { priority: 1 });
+  const named = (["classic", "quorum", "stream", "exchange"] as const).map((type) => {
+    return policies.effective(type, "x")?.policy?.name;
+  });
+  assert.deepEqual(named, ["mixed", undefined, "retention", "mixed"]);
+});
+
 test("an operator policy goes together with a policy: of numbers the lower one, otherwise the operator's", () => {
   const { policies, put, putOperator } = setUp();
   putOperator("op", { "max-length": 5, "message-ttl": 50, "delivery-limit": -1, overflow: "drop-head" });

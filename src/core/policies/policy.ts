@@ -6,7 +6,7 @@ import type { QueueType } from "../any_queue.ts";
 import { checkName } from "../identity/names.ts";
 import { Refusal } from "../refusal.ts";
 import { erlangText, isJsonObject, type Json, type JsonObject } from "./json.ts";
-import { mergeValues, POLICY_KEYS } from "./keys.ts";
+import { mergeValues, POLICY_KEYS, typesWithout } from "./keys.ts";
 
 const APPLY_TO = ["all", "queues", "exchanges", "classic_queues", "quorum_queues", "streams"] as const;
 export type ApplyTo = typeof APPLY_TO[number];
@@ -36,6 +36,8 @@ export interface PolicyRequest {
 /** A policy that can be held against names. */
 export interface ReadyPolicy extends Policy {
   readonly matcher: Pattern;
+  /** Types of queues that a key of its definition is not for. */
+  readonly notFor: ReadonlySet<ResourceType>;
 }
 
 /** What holds for one queue or exchange. */
@@ -59,7 +61,8 @@ export function readPolicy(kind: PolicyKind, name: string, request: PolicyReques
   }
   checkDefinition(kind, definition);
   const ready = { name, pattern, applyTo: applyTo as ApplyTo, priority, definition };
-  return { ...ready, matcher: compile(pattern) };
+  const notFor = new Set<ResourceType>(Object.keys(definition).flatMap((key) => typesWithout(key)));
+  return { ...ready, matcher: compile(pattern), notFor };
 }
 
 function compile(pattern: string): Pattern {
@@ -104,8 +107,9 @@ export function ignoredKeys({ definition }: Policy): string[] {
 
 export type ResourceType = QueueType | "exchange";
 
-export function appliesTo({ applyTo, matcher }: ReadyPolicy, type: ResourceType, name: string): boolean {
-  return isFor(applyTo, type) && matcher.test(name);
+/** As with RabbitMQ, a policy is not for a queue of a type that one of its keys is not for. */
+export function appliesTo(policy: ReadyPolicy, type: ResourceType, name: string): boolean {
+  return isFor(policy.applyTo, type) && !policy.notFor.has(type) && policy.matcher.test(name);
 }
 
 function isFor(applyTo: ApplyTo, type: ResourceType): boolean {
