@@ -4,16 +4,18 @@ import { randomBytes } from "node:crypto";
 import type { Session as Login } from "../core/identity/session.ts";
 import { DEFAULT_VHOST } from "../core/realm.ts";
 import type { ConnectPacket } from "../wire/mqtt_decode.ts";
+import { packetBytes } from "../wire/mqtt_encode.ts";
 import {
   ADMINISTRATIVE_ACTION,
   BAD_AUTHENTICATION_METHOD,
   BAD_USER_NAME_OR_PASSWORD,
   CLIENT_IDENTIFIER_NOT_VALID,
+  IMPLEMENTATION_SPECIFIC_ERROR,
   NOT_AUTHORIZED,
   REMAINING_BYTES_MAX,
   TOPIC_NAME_INVALID,
 } from "../wire/mqtt_packet.ts";
-import type { MqttProperties } from "../wire/mqtt_properties.ts";
+import { type MqttProperties, propertiesBytes } from "../wire/mqtt_properties.ts";
 import { type MqttConnection, RECEIVE_MAXIMUM } from "./connection.ts";
 import { TopicAliases } from "./delivery.ts";
 import { MqttError } from "./errors.ts";
@@ -30,6 +32,7 @@ const CLIENT_ID_BYTES_MAX = 233;
 const OUR_ALIASES_MAX = 64;
 /** Who gives no name is the user that everybody knows, as if it had said so; see docs/mqtt.md. */
 const ANONYMOUS = "guest";
+const PASSWORDS = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export interface Accepted {
   readonly session: Session;
@@ -58,9 +61,10 @@ export function accept(connection: MqttConnection, packet: ConnectPacket): Accep
     checkSession(host, clientId, login);
     const expiry = Math.min(expiryOf(packet), settings.sessionExpiryMax === 0 ? NEVER : settings.sessionExpiryMax);
     const keepAlive = keepAliveOf(packet, settings.keepAliveMax);
+    const properties = packet.version === 5 ? connackProperties(packet, clientId, expiry, keepAlive, connection) : {};
+    checkConnack(packet, properties);
     const { session, present } = host.open(packet, clientId, expiry);
     session.login = login;
-    const properties = packet.version === 5 ? connackProperties(packet, clientId, expiry, keepAlive, connection) : {};
     const outgoing = outgoingOf(connection, session, packet);
     return { session, login, outgoing, present, properties, keepAlive, userName };
   } catch (error) {
@@ -73,7 +77,7 @@ function logIn(connection: MqttConnection, packet: ConnectPacket, clientId: stri
   const { users, logins, sessions } = connection.services.realm;
   const { vhostName, userName } = credentialsOf(connection, packet);
   const { password: given } = packet;
-  const password = packet.userName === null ? ANONYMOUS : given === null ? "" : new TextDecoder().decode(given);
+  const password = packet.userName === null ? ANONYMOUS : given === null ? "" : PASSWORDS.decode(given);
   const { host } = connection.conn.remote;
   const user = users.authenticate(userName, password, host);
   if (user === null) {
@@ -159,6 +163,16 @@ function connackProperties(
   if (keepAlive !== packet.keepAlive) properties.serverKeepAlive = keepAlive;
   if (packet.clientId === "") properties.assignedClientId = clientId;
   return properties;
+}
+
+/** A client that cannot be told what it has to know gets no session [MQTT-3.1.2-24]. */
+function checkConnack({ properties: { maximumPacketSize = Infinity } }: ConnectPacket, told: MqttProperties): void {
+  const needed = packetBytes(2 + propertiesBytes(told));
+  if (needed <= maximumPacketSize) return;
+  throw new MqttError(
+    IMPLEMENTATION_SPECIFIC_ERROR,
+    `the client takes packets of ${maximumPacketSize} bytes, CONNACK has ${needed}`,
+  );
 }
 
 function outgoingOf(connection: MqttConnection, session: Session, { version, properties }: ConnectPacket): Outgoing {

@@ -62,8 +62,9 @@ import { subscribe, unsubscribe } from "./subscribing.ts";
 
 /** A client is silent when nothing came for one and a half times its keep-alive [MQTT-3.1.2-22]. */
 const KEEP_ALIVE_FACTOR = 1500;
-/** A CONNACK or DISCONNECT without its properties. */
+/** A CONNACK or DISCONNECT without its properties, and one that has none. */
 const LAST_WORDS_BYTES = 8;
+const LAST_WORDS_BYTES_MIN = 5;
 /** Messages with QoS 1 and 2 that a client of MQTT 5 may have unacknowledged: what we announce. */
 export const RECEIVE_MAXIMUM = 4096;
 
@@ -392,7 +393,9 @@ export class MqttConnection implements ConnHandler, PacketSink {
     const told = { reasonString: error.message };
     // Not where the packet would be larger than the client takes [MQTT-3.2.2-19, MQTT-3.14.2-3].
     const properties = propertiesBytes(told) + LAST_WORDS_BYTES <= this.#packetBytesMax ? told : NO_PROPERTIES;
-    if (this.session === null) {
+    if (this.#packetBytesMax < LAST_WORDS_BYTES_MIN) {
+      // It takes no last words at all.
+    } else if (this.session === null) {
       const code = this.version === 5 ? error.code : returnCodeOf(error.code);
       if (code !== null) writeConnack(out, this.version, false, code, properties);
     } else if (this.version === 5) {

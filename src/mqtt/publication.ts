@@ -16,6 +16,8 @@ export const TOPIC_BYTES_MAX = 255;
 const EXPIRATION_MS_MAX = 0xffffffff;
 
 const ENCODER = new TextEncoder();
+/** U+FEFF at a topic's beginning is a character like any other [MQTT-1.5.4-3]. */
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 /** Length and name of the exchange. */
 const EXCHANGE = ENCODER.encode(`\x09${MQTT_EXCHANGE}`);
 const KEY_AT = EXCHANGE.length + 1;
@@ -48,7 +50,7 @@ export class Publication {
 
   /** The routing key of the topic that was set. */
   get routingKey(): string {
-    return new TextDecoder().decode(this.#route.subarray(KEY_AT, this.message.routeBytes));
+    return DECODER.decode(this.#route.subarray(KEY_AT, this.message.routeBytes));
   }
 
   /** Everything besides the topic. Hot. */

@@ -64,7 +64,7 @@ export class Publisher {
     traffic.publishReceived++;
     traffic.publishBytesReceived += packet.payloadBytes;
     if (packet.qos === 2 && this.#session.hasReceived(packet.id, packet.dup)) {
-      // It comes again because PUBREC got lost: it is ours already [MQTT-4.3.3-2].
+      // It comes again because PUBREC got lost: it is ours already [MQTT-4.3.3-10].
       return this.#acks.add(PUBREC, packet.id, 0, true);
     }
     if (packet.properties !== NO_PROPERTIES) this.#checkProperties(packet);

@@ -9,7 +9,7 @@ import {
   SUCCESS,
   TOPIC_FILTER_INVALID,
 } from "../wire/mqtt_packet.ts";
-import { writeSuback, writeUnsuback } from "../wire/mqtt_encode.ts";
+import { packetBytes, writeSuback, writeUnsuback } from "../wire/mqtt_encode.ts";
 import { isTopicFilter, sharedFilter } from "../wire/mqtt_text.ts";
 import { isAllowed } from "./authorize.ts";
 import type { MqttConnection } from "./connection.ts";
@@ -20,6 +20,8 @@ import { argumentsOf, type SubscriptionOptions, TOPIC_LEVELS_MAX } from "./subsc
 
 /** Of one session. */
 const SUBSCRIPTIONS_MAX = 100_000;
+/** SUBACK and UNSUBACK of MQTT 5 besides their codes: packet identifier, no properties. */
+const ANSWER_BYTES = 3;
 const SYSTEM = /^\$SYS(\/|$)/;
 
 /** What a subscription brings of what is retained. */
@@ -41,10 +43,17 @@ export function subscribe(connection: MqttConnection, session: Session, packet: 
   const told = version === 5 ? codes : codes.map((code) => code >= SUBSCRIPTION_FAILED ? SUBSCRIPTION_FAILED : code);
   connection.replies.add(session.durable, () => {
     if (connection.session !== session) return;
-    writeSuback(connection.conn.out, version, packet.id, told);
-    connection.touch();
+    if (takesAnswer(connection, told)) {
+      writeSuback(connection.conn.out, version, packet.id, told);
+      connection.touch();
+    }
     for (const replay of replays) connection.replays.add(replay);
   });
+}
+
+/** What is larger than the client takes counts as sent [MQTT-3.1.2-25]. */
+function takesAnswer({ version, outgoing }: MqttConnection, codes: readonly number[]): boolean {
+  return version < 5 || packetBytes(ANSWER_BYTES + codes.length) <= outgoing!.recipient.packetBytesMax;
 }
 
 /** Returns the code for SUBACK. */
@@ -114,7 +123,7 @@ export function unsubscribe(connection: MqttConnection, session: Session, { id, 
   const codes = filters.map((filter) => unsubscribeOne(connection, session, filter));
   if (session.shares !== null || session.system !== null) session.host.keep(session);
   connection.replies.add(session.durable, () => {
-    if (connection.session !== session) return;
+    if (connection.session !== session || !takesAnswer(connection, codes)) return;
     writeUnsuback(connection.conn.out, connection.version, id, codes);
     connection.touch();
   });

@@ -134,3 +134,19 @@ test("a session's queue takes what AMQP clients send to it directly, and its del
   client.send(queue.delete(1, "mqtt-subscription-directqos1"));
   await session.expectEnd(0x83);
 });
+
+test("a queue that takes no more: MQTT 5 is told, before it the connection ends [3.1.1: MQTT-4.8.0-2]", async () => {
+  const client = await broker.amqp();
+  const args = { "x-max-length": 1, "x-overflow": "reject-publish" };
+  const name = (await client.call("queue.declare-ok", queue.declare(1, "", { exclusive: true, args }))).shortString();
+  await client.call("queue.bind-ok", queue.bind(1, name, "amq.topic", "full"));
+  const five = await broker.open({ version: 5 });
+  await five.store("full", "taken");
+  for (const [qos, answer] of [[1, "puback"], [2, "pubrec"]] as const) {
+    five.publish("full", "refused", { qos });
+    assert.equal((await five.next(answer)).reasonCode, 0x97);
+    const four = await broker.open();
+    four.publish("full", "refused", { qos });
+    await four.expectEnd();
+  }
+});

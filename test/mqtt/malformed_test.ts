@@ -17,8 +17,10 @@ const packet = (first: number, ...rest: number[]): number[] => [first, rest.leng
 const MALFORMED = 0x81;
 const PROTOCOL = 0x82;
 
-/** After CONNECT. */
-const BOTH: readonly (readonly [what: string, octets: number[], code: number])[] = [
+type Case = readonly [what: string, octets: number[], code: number];
+
+/** After CONNECT. `none` is what MQTT 5 says where there are no properties, and the versions before it do not. */
+const both = (...none: number[]): Case[] => [
   ["packet type 0", packet(0x00), PROTOCOL],
   ["CONNACK from a client", packet(0x20, 0, 0), PROTOCOL],
   ["SUBACK from a client", packet(0x90, 0, 1, 0), PROTOCOL],
@@ -26,38 +28,51 @@ const BOTH: readonly (readonly [what: string, octets: number[], code: number])[]
   ["PINGREQ with flags", packet(0xc1), MALFORMED],
   ["PINGREQ with octets", packet(0xc0, 1), PROTOCOL],
   ["a remaining length of five octets", [0x30, 0x80, 0x80, 0x80, 0x80, 0x01], MALFORMED],
-  ["PUBLISH with QoS 3", packet(0x36, ...text("a"), 0, 1), MALFORMED],
-  ["PUBLISH with QoS 0 and DUP", packet(0x38, ...text("a"), 0), MALFORMED],
-  ["PUBLISH with QoS 1 and identifier 0", packet(0x32, ...text("a"), 0, 0, 0), PROTOCOL],
+  ["PUBLISH with QoS 3", packet(0x36, ...text("a"), 0, 1, ...none), MALFORMED],
+  ["PUBLISH with QoS 0 and DUP", packet(0x38, ...text("a"), ...none), MALFORMED],
+  ["PUBLISH with QoS 1 and identifier 0", packet(0x32, ...text("a"), 0, 0, ...none), PROTOCOL],
   ["PUBLISH whose topic reaches over its end", packet(0x30, 0, 9, 0x61), MALFORMED],
   ["PUBLISH without anything", packet(0x30), MALFORMED],
   ["PUBLISH with QoS 1 and no identifier", packet(0x32, ...text("a")), MALFORMED],
-  ["PUBLISH to a name with +", packet(0x30, ...text("a/+"), 0), 0x90],
-  ["PUBLISH to a name with #", packet(0x30, ...text("#"), 0), 0x90],
-  ["PUBLISH to a name with U+0000", packet(0x30, 0, 2, 0x61, 0x00, 0), MALFORMED],
-  ["PUBLISH to a name that is no UTF-8", packet(0x30, 0, 2, 0xc3, 0x28, 0), MALFORMED],
-  ["PUBLISH to a name with a surrogate", packet(0x30, 0, 3, 0xed, 0xa0, 0x80, 0), MALFORMED],
-  ["PUBLISH to a name with an overlong character", packet(0x30, 0, 2, 0xc0, 0xaf, 0), MALFORMED],
+  ["PUBLISH to a name with +", packet(0x30, ...text("a/+"), ...none), 0x90],
+  ["PUBLISH to a name with #", packet(0x30, ...text("#"), ...none), 0x90],
+  ["PUBLISH to a name with U+0000", packet(0x30, 0, 2, 0x61, 0x00, ...none), MALFORMED],
+  ["PUBLISH to a name that is no UTF-8", packet(0x30, 0, 2, 0xc3, 0x28, ...none), MALFORMED],
+  ["PUBLISH to a name with a surrogate", packet(0x30, 0, 3, 0xed, 0xa0, 0x80, ...none), MALFORMED],
+  ["PUBLISH to a name with an overlong character", packet(0x30, 0, 2, 0xc0, 0xaf, ...none), MALFORMED],
   ["PUBACK with flags", packet(0x41, 0, 1), MALFORMED],
+  ["PUBREC with flags", packet(0x51, 0, 1), MALFORMED],
   ["PUBREL without its flags", packet(0x60, 0, 1), MALFORMED],
+  ["PUBCOMP with flags", packet(0x71, 0, 1), MALFORMED],
   ["PUBACK of identifier 0", packet(0x40, 0, 0), PROTOCOL],
   ["PUBACK that is cut", packet(0x40, 0), MALFORMED],
-  ["SUBSCRIBE without its flags", packet(0x80, 0, 1, 0, ...text("a"), 0), MALFORMED],
-  ["SUBSCRIBE with identifier 0", packet(0x82, 0, 0, 0, ...text("a"), 0), PROTOCOL],
-  ["SUBSCRIBE with a cut filter", packet(0x82, 0, 1, 0, 0, 9, 0x61), MALFORMED],
-  ["UNSUBSCRIBE without its flags", packet(0xa0, 0, 1, 0, ...text("a")), MALFORMED],
+  ["SUBSCRIBE without its flags", packet(0x80, 0, 1, ...none, ...text("a"), 0), MALFORMED],
+  ["SUBSCRIBE with identifier 0", packet(0x82, 0, 0, ...none, ...text("a"), 0), PROTOCOL],
+  ["SUBSCRIBE with a cut filter", packet(0x82, 0, 1, ...none, 0, 9, 0x61), MALFORMED],
+  ["SUBSCRIBE without a filter", packet(0x82, 0, 1, ...none), PROTOCOL],
+  ["SUBSCRIBE to a filter that is no UTF-8", packet(0x82, 0, 1, ...none, 0, 2, 0xc3, 0x28, 0), MALFORMED],
+  ["SUBSCRIBE to a filter with U+0000", packet(0x82, 0, 1, ...none, 0, 2, 0x61, 0x00, 0), MALFORMED],
+  ["SUBSCRIBE with QoS 3", packet(0x82, 0, 1, ...none, ...text("a"), 3), MALFORMED],
+  ["SUBSCRIBE with reserved bits", packet(0x82, 0, 1, ...none, ...text("a"), 0x40), MALFORMED],
+  ["UNSUBSCRIBE without its flags", packet(0xa0, 0, 1, ...none, ...text("a")), MALFORMED],
+  ["UNSUBSCRIBE with identifier 0", packet(0xa2, 0, 0, ...none, ...text("a")), PROTOCOL],
+  ["UNSUBSCRIBE without a filter", packet(0xa2, 0, 1, ...none), PROTOCOL],
+  ["UNSUBSCRIBE of a filter that is no UTF-8", packet(0xa2, 0, 1, ...none, 0, 2, 0xc3, 0x28), MALFORMED],
   ["DISCONNECT with flags", packet(0xe1), MALFORMED],
 ];
 
-const FIVE: readonly (readonly [what: string, octets: number[], code: number])[] = [
+const FOUR: readonly Case[] = [
+  ["SUBSCRIBE with an option of MQTT 5", packet(0x82, 0, 1, ...text("a"), 4), MALFORMED],
+  ["PUBACK with a reason code", packet(0x40, 0, 1, 0), MALFORMED],
+  ["DISCONNECT with a reason code", packet(0xe0, 0), MALFORMED],
+];
+
+const FIVE: readonly Case[] = [
   ["AUTH without enhanced authentication", packet(0xf0), PROTOCOL],
-  ["SUBSCRIBE without a filter", packet(0x82, 0, 1, 0), PROTOCOL],
-  ["SUBSCRIBE with QoS 3", packet(0x82, 0, 1, 0, ...text("a"), 3), MALFORMED],
-  ["SUBSCRIBE with reserved bits", packet(0x82, 0, 1, 0, ...text("a"), 0x40), MALFORMED],
+  ["AUTH with flags", packet(0xf1), MALFORMED],
   ["SUBSCRIBE with retain handling 3", packet(0x82, 0, 1, 0, ...text("a"), 0x30), MALFORMED],
   ["SUBSCRIBE with subscription identifier 0", packet(0x82, 0, 1, 2, 0x0b, 0, ...text("a"), 0), PROTOCOL],
   ["SUBSCRIBE with two subscription identifiers", packet(0x82, 0, 1, 4, 0x0b, 1, 0x0b, 2, ...text("a"), 0), PROTOCOL],
-  ["UNSUBSCRIBE without a filter", packet(0xa2, 0, 1, 0), PROTOCOL],
   ["PUBLISH with a subscription identifier", packet(0x30, ...text("a"), 2, 0x0b, 1), PROTOCOL],
   ["PUBLISH with an unknown property", packet(0x30, ...text("a"), 2, 0x7f, 1), MALFORMED],
   ["PUBLISH with a property of CONNECT", packet(0x30, ...text("a"), 5, 0x11, 0, 0, 0, 1), MALFORMED],
@@ -66,12 +81,23 @@ const FIVE: readonly (readonly [what: string, octets: number[], code: number])[]
   ["PUBLISH whose properties reach over its end", packet(0x30, ...text("a"), 9, 0x01, 0), MALFORMED],
   ["PUBLISH with a cut property", packet(0x30, ...text("a"), 3, 0x02, 0, 0), MALFORMED],
   ["PUBLISH with a response topic with wildcards", packet(0x30, ...text("a"), 4, 0x08, 0, 1, 0x23), PROTOCOL],
+  ["PUBLISH with a response topic that is no UTF-8", packet(0x30, ...text("a"), 4, 0x08, 0, 1, 0xff), MALFORMED],
+  ["PUBLISH with a content type that is no UTF-8", packet(0x30, ...text("a"), 4, 0x03, 0, 1, 0xff), MALFORMED],
+  ["PUBLISH with a user property's name that is no UTF-8", pairOf([0xff], [0x61]), MALFORMED],
+  ["PUBLISH with a user property's value that is no UTF-8", pairOf([0x61], [0xff]), MALFORMED],
+  ["PUBLISH with a user property with U+0000", pairOf([0x61], [0x00]), MALFORMED],
   ["PUBLISH with a property length of octets too many", packet(0x30, ...text("a"), 0x80, 0x00), MALFORMED],
   ["DISCONNECT with a server reference", packet(0xe0, 0, 4, 0x1c, 0, 1, 0x61), PROTOCOL],
 ];
 
-for (const [version, cases] of [[4, BOTH], [5, [...BOTH, ...FIVE]]] as const) {
-  test(`level ${version}: every malformed packet ends its connection, and no other`, async () => {
+/** A PUBLISH with a user property. */
+function pairOf(name: readonly number[], value: readonly number[]): number[] {
+  const pair = [0x26, 0, name.length, ...name, 0, value.length, ...value];
+  return packet(0x30, ...text("a"), pair.length, ...pair);
+}
+
+for (const [version, cases] of [[4, [...both(), ...FOUR]], [5, [...both(0), ...FIVE]]] as const) {
+  test(`level ${version}: every malformed packet ends its connection, and no other [MQTT-4.13.1-1]`, async () => {
     const witness = await broker.open({ version });
     await witness.subscribe("witness", 1);
     for (const [what, octets, code] of cases) {
@@ -88,7 +114,7 @@ for (const [version, cases] of [[4, BOTH], [5, [...BOTH, ...FIVE]]] as const) {
   });
 }
 
-test("CONNECT that breaks the rules is refused before anything is kept [MQTT-3.1.2-3, MQTT-3.1.2-22]", async () => {
+test("CONNECT that breaks the rules is refused before anything is kept [MQTT-3.1.2-3, MQTT-3.1.4-1]", async () => {
   const connect = (level: number, flags: number, ...rest: number[]): number[] =>
     packet(0x10, ...text("MQTT"), level, flags, 0, 0, ...rest);
   const cases: readonly (readonly [string, number[]])[] = [
@@ -99,8 +125,15 @@ test("CONNECT that breaks the rules is refused before anything is kept [MQTT-3.1
     ["a will with QoS 3", connect(4, 0x1e, ...text("a"), ...text("t"), ...text("m"))],
     ["a password without a name", connect(4, 0x42, ...text("a"), ...text("p"))],
     ["a missing user name", connect(4, 0x82, ...text("a"))],
+    ["a missing password", connect(4, 0xc2, ...text("a"), ...text("guest"))],
+    ["a user name without its flag", connect(4, 2, ...text("a"), ...text("guest"))],
+    ["a password without its flag", connect(4, 0x82, ...text("a"), ...text("guest"), ...text("guest"))],
     ["octets too many", connect(4, 2, ...text("a"), 1)],
     ["a client identifier that is no UTF-8", connect(4, 2, 0, 1, 0xff)],
+    ["a user name that is no UTF-8", connect(4, 0x82, ...text("a"), 0, 1, 0xff)],
+    ["a missing will", connect(4, 6, ...text("a"))],
+    ["a will without its flag", connect(4, 2, ...text("a"), ...text("t"), ...text("m"))],
+    ["a will's topic that is no UTF-8", connect(4, 6, ...text("a"), 0, 1, 0xff, ...text("m"))],
     ["a will's topic with wildcards", connect(4, 6, ...text("a"), ...text("t/#"), ...text("m"))],
     ["a cut name", packet(0x10, 0, 4, 0x4d)],
     ["nothing", packet(0x10)],

@@ -78,6 +78,16 @@ test("publishing needs write of amq.topic: refused in the acknowledgement, swall
   }
   five.publish("refused/x", "x");
   await five.expectSilence();
+  // What was refused holds no identifier [MQTT-4.3.3-9].
+  const some = await userWith({});
+  const management = await broker.management();
+  await management.putTopicPermission({ user: some, vhost: "/", exchange: "amq.topic", write: "^fine", read: ".*" });
+  const partly = await open(some);
+  await watcher.subscribe("fine", 0);
+  partly.publish("refused/x", "x", { qos: 2, id: 9 });
+  assert.equal((await partly.next("pubrec")).reasonCode, 0x87);
+  await partly.store("fine", "x", { qos: 2, id: 9 });
+  assert.deepEqual(await watcher.payloads(1), ["x"]);
   const four = await open(user, 4);
   await four.store("refused/x", "x", { qos: 1 });
   await four.store("refused/x", "x", { qos: 2, retain: true });

@@ -39,7 +39,7 @@ test("PUBACK comes in the order of the messages, also where some need the disk [
   for (const id of ids) assert.equal((await client.next("puback")).messageId, id);
 });
 
-test("QoS 2: a message that comes again before PUBREL is published once [MQTT-4.3.3-2]", async () => {
+test("QoS 2: a message that comes again before PUBREL is published once [MQTT-4.3.3-10, MQTT-4.3.3-12]", async () => {
   const subscriber = await broker.open();
   await subscriber.subscribe("once", 2);
   const publisher = await broker.open();
@@ -101,7 +101,7 @@ test("messages of one publisher arrive in their order, at every QoS [MQTT-4.6.0-
   }
 });
 
-test("the client's receive maximum holds deliveries back until it acknowledges [MQTT-3.3.4-7, MQTT-3.3.4-9]", async () => {
+test("the client's receive maximum holds deliveries back until it acknowledges [MQTT-3.3.4-9, MQTT-3.3.4-10]", async () => {
   const subscriber = await broker.open({ version: 5, properties: { receiveMaximum: 3 } });
   await subscriber.subscribe("window", 2);
   const publisher = await broker.open();
@@ -138,7 +138,7 @@ test("the broker's own limit in flight holds for clients that have no word for i
   }
 });
 
-test("more than the receive maximum from a client ends the connection [MQTT-3.3.4-9]", async () => {
+test("more than the receive maximum from a client ends the connection [MQTT-3.3.4-7]", async () => {
   const client = await broker.open({ version: 5 });
   for (let id = 1; id <= 4096; id++) client.publish("flood", "x", { qos: 2, id });
   for (let id = 1; id <= 4096; id++) await client.next("pubrec");
@@ -147,13 +147,68 @@ test("more than the receive maximum from a client ends the connection [MQTT-3.3.
   await client.expectEnd(0x93);
 });
 
-test("an error in the client's PUBREC ends the message there [MQTT-4.3.3-1]", async () => {
-  const subscriber = await broker.open({ version: 5 });
+test("an error in the client's PUBACK or PUBREC ends the message there, also over a reconnect [MQTT-4.4.0-2]", async () => {
+  const options = { version: 5, clientId: "refuses", clean: false, properties: { sessionExpiryInterval: 60 } } as const;
+  const subscriber = await broker.open(options);
   await subscriber.subscribe("refused", 2);
-  await (await broker.open()).store("refused", "x", { qos: 2 });
-  const { messageId } = await subscriber.next("publish");
-  subscriber.send({ cmd: "pubrec", messageId, reasonCode: 0x97 });
-  await subscriber.expectSilence();
+  for (const [qos, cmd] of [[1, "puback"], [2, "pubrec"]] as const) {
+    await (await broker.open()).store("refused", "x", { qos });
+    const { messageId } = await subscriber.next("publish");
+    subscriber.send({ cmd, messageId, reasonCode: 0x97 });
+    await subscriber.expectSilence();
+  }
+  await subscriber.drop();
+  await (await broker.open(options)).expectSilence();
+});
+
+test("a message's DUP flag is not passed on; after PUBACK its identifier is free [MQTT-3.3.1-3, MQTT-4.3.2-5]", async () => {
+  const subscriber = await broker.open();
+  await subscriber.subscribe("dup", 1);
+  const publisher = await broker.open();
+  for (const payload of ["first", "second"]) {
+    await publisher.store("dup", payload, { id: 5, dup: true });
+    const got = await subscriber.next("publish");
+    assert.deepEqual([String(got.payload), got.dup], [payload, false]);
+    subscriber.ack("puback", got.messageId);
+  }
+});
+
+test("the QoS 2 handshake goes on when the message has expired [MQTT-4.3.3-13]", async () => {
+  const options = { version: 5, clientId: "late", clean: false, properties: { sessionExpiryInterval: 60 } } as const;
+  const subscriber = await broker.open(options);
+  await subscriber.subscribe("expired", 2);
+  await subscriber.leave();
+  const publisher = await broker.open({ version: 5 });
+  await publisher.store("expired", "x", { qos: 2, properties: { messageExpiryInterval: 0 } });
+  await (await broker.open(options)).expectSilence();
+});
+
+test("acknowledgements have codes of their own, no reason strings, no user properties [MQTT-3.1.2-29]", async () => {
+  const client = await broker.open({ version: 5, properties: { requestProblemInformation: false } });
+  const refused = "$SYS/not/for/clients";
+  const answers: [code: number | undefined, Record<string, unknown> | undefined][] = [];
+  const note = async (cmd: string) => {
+    const { reasonCode, granted, properties } = await client.next(cmd);
+    answers.push([reasonCode ?? granted[0], properties]);
+  };
+  client.publish(refused, "x", { qos: 1 });
+  await note("puback");
+  client.publish(refused, "x", { qos: 2 });
+  await note("pubrec");
+  client.ack("pubrel", 4711);
+  await note("pubcomp");
+  client.ack("pubrec", 4711);
+  await note("pubrel");
+  client.send({
+    cmd: "subscribe",
+    messageId: 1,
+    subscriptions: [{ topic: "a+", qos: 0, nl: false, rap: false, rh: 0 }],
+  });
+  await note("suback");
+  client.send({ cmd: "unsubscribe", messageId: 2, unsubscriptions: ["a+"] });
+  await note("unsuback");
+  assert.deepEqual(answers.map(([code]) => code), [0x87, 0x87, 0x92, 0x92, 0x8f, 0x8f]);
+  for (const [, properties] of answers) assert.deepEqual(Object.keys(properties ?? {}), []);
 });
 
 test("large payloads pass whole, and in pieces of any size", async () => {

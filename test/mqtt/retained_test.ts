@@ -9,7 +9,7 @@ const disk = new MqttBroker({ onDisk: true });
 after(() => broker.stop());
 after(() => disk.stop());
 
-test("a new subscription gets what is retained, flagged; one that is there does not [MQTT-3.3.1-6, MQTT-3.3.1-8]", async () => {
+test("a new subscription gets what is retained, flagged; one that is there does not [MQTT-3.3.1-5, MQTT-3.3.1-12]", async () => {
   const publisher = await broker.open();
   await publisher.store("keep/1", "old", { retain: true });
   await publisher.store("keep/1", "one", { retain: true });
@@ -31,7 +31,7 @@ test("a new subscription gets what is retained, flagged; one that is there does 
   assert.deepEqual([String(payload), retain], ["newer", false]);
 });
 
-test("an empty payload takes it away, and is passed on [MQTT-3.3.1-10, MQTT-3.3.1-11]", async () => {
+test("an empty payload takes it away, and is passed on [MQTT-3.3.1-6, MQTT-3.3.1-7]", async () => {
   const publisher = await broker.open();
   const there = await broker.open();
   await there.subscribe("empty", 0);
@@ -43,7 +43,7 @@ test("an empty payload takes it away, and is passed on [MQTT-3.3.1-10, MQTT-3.3.
   await late.expectSilence();
 });
 
-test("what is not flagged leaves the retained message alone [MQTT-3.3.1-12]", async () => {
+test("what is not flagged leaves the retained message alone [MQTT-3.3.1-8]", async () => {
   const publisher = await broker.open();
   await publisher.store("alone", "retained", { retain: true });
   await publisher.store("alone", "passing");
@@ -86,6 +86,16 @@ test("retain as published keeps the flag of what passes by [MQTT-3.3.1-13]", asy
     ["rap/no", false],
     ["rap/no", false],
   ]);
+});
+
+test("what is retained outlives the session that published it [3.1.1: MQTT-3.1.2-7]", async () => {
+  const publisher = await broker.open({ clientId: "gone" });
+  await publisher.store("outlives", "x", { retain: true });
+  await publisher.leave();
+  await (await broker.open({ clientId: "gone" })).leave();
+  const late = await broker.open();
+  await late.subscribe("outlives", 0);
+  assert.deepEqual(await late.payloads(1), ["x"]);
 });
 
 test("shared subscriptions get none", async () => {
@@ -162,6 +172,7 @@ for (const how of ["restart", "kill"] as const) {
       await publisher.store(`${how}/${index % 10}`, String(index), { retain: true });
     }
     await publisher.store(`${how}/0`, "", { retain: true });
+    await publisher.store(`${how}/zero`, "replaced", { retain: true });
     publisher.publish(`${how}/zero`, "QoS 0", { retain: true });
     await publisher.store(`${how}/1`, "last", { retain: true, qos: 2 });
     await disk[how]();

@@ -119,21 +119,21 @@ test("MQTT 5: a session without expiry ends with its connection, one with expiry
   assert.equal((await open(0)).connack.sessionPresent, false);
 });
 
-test("MQTT 5: an expiry in DISCONNECT where there was none is a protocol error [MQTT-3.14.2-2]", async () => {
+test("MQTT 5: an expiry in DISCONNECT where there was none is a protocol error", async () => {
   const client = await memory.open({ version: 5 });
   client.send({ cmd: "disconnect", reasonCode: 0, properties: { sessionExpiryInterval: 5 } });
   await client.expectEnd(0x82);
 });
 
-test("a session ends when its time is over", async () => {
+test("a session ends when its time is over, and not while its client is connected [MQTT-4.1.0-1, MQTT-4.1.0-2]", async () => {
   const options = { version: 5, clientId: "short", clean: false, properties: { sessionExpiryInterval: 1 } } as const;
+  const stays = await memory.open({ ...options, clientId: "stays" });
+  await stays.subscribe("stays", 1);
   const first = await memory.open(options);
   await first.subscribe("short", 1);
   await first.drop();
-  const amqp = await memory.amqp();
-  amqp.socket.destroy();
   await waitFor("end of the session", async () => {
-    // A clean client of another name sees its queue go: nobody takes the message any more.
+    // Its queue goes with it: nobody takes the message any more.
     const watcher = await memory.open({ version: 5 });
     watcher.publish("short", "x", { qos: 1 });
     const { reasonCode } = await watcher.next("puback");
@@ -141,6 +141,8 @@ test("a session ends when its time is over", async () => {
     return reasonCode === 0x10;
   });
   assert.equal((await memory.openWith(options)).connack.sessionPresent, false);
+  await (await memory.open()).store("stays", "still there");
+  assert.deepEqual(await stays.payloads(1), ["still there"]);
 });
 
 test("the broker's own limit of session expiry is told", async () => {

@@ -31,6 +31,11 @@ const MATCHES: readonly (readonly [filter: string, topic: string, matches: boole
   ["+/y", "$x/y", false],
   ["$x/#", "$x/y", true],
   ["$x/+", "$x/y", true],
+  // U+FEFF is a character like any other [MQTT-1.5.4-3].
+  ["\ufeffa/b", "\ufeffa/b", true],
+  ["\ufeffa/#", "a/b", false],
+  ["a/b", "\ufeffa/b", false],
+  ["+/\ufeff", "\ufeffa/\ufeff", true],
 ];
 
 for (const qos of [0, 1] as const) {
@@ -58,11 +63,11 @@ for (const qos of [0, 1] as const) {
 test("a filter that is none is refused, the others of the packet are not [MQTT-4.7.1-1, MQTT-4.7.1-2]", async () => {
   const bad = ["a+/b", "a/b#", "#/a", "a/#/b", "++", ""];
   const four = await broker.open();
-  const granted = await four.subscribe(["fine/1", ...bad.slice(0, 5), "fine/2"], 1);
-  assert.deepEqual(granted, [1, 0x80, 0x80, 0x80, 0x80, 0x80, 1]);
+  const granted = await four.subscribe(["fine/1", ...bad, "fine/2"], 1);
+  assert.deepEqual(granted, [1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]);
   const five = await broker.open({ version: 5 });
-  const codes = await five.subscribe(["fine", "a+/b", "$share/g", "$share//x", "$share/g+/x", "$share/g/"], 0);
-  assert.deepEqual(codes, [0, 0x8f, 0x8f, 0x8f, 0x8f, 0x8f]);
+  const codes = await five.subscribe(["fine", "", "a+/b", "$share/g", "$share//x", "$share/g+/x", "$share/g/"], 0);
+  assert.deepEqual(codes, [0, 0x8f, 0x8f, 0x8f, 0x8f, 0x8f, 0x8f]);
 });
 
 test("topics and filters of 255 bytes and 200 levels pass, longer ones are refused", async () => {
@@ -146,40 +151,6 @@ test("no-local on a shared subscription is a protocol error [MQTT-3.8.3-4]", asy
     subscriptions: [{ topic: "$share/g/x", qos: 0, nl: true, rap: false, rh: 0 }],
   });
   await client.expectEnd(0x82);
-});
-
-test("shared subscriptions: each message to one member, in turn, live ones only [MQTT-4.8.2-4]", async () => {
-  const members = [await broker.open({ version: 5 }), await broker.open({ version: 5 }), await broker.open()];
-  for (const [index, member] of members.entries()) {
-    assert.deepEqual(await member.subscribe("$share/group/jobs/+", index === 0 ? 0 : 1), [index === 0 ? 0 : 1]);
-  }
-  const plain = await broker.open();
-  await plain.subscribe("jobs/#", 0);
-  const publisher = await broker.open();
-  for (let index = 0; index < 9; index++) await publisher.store("jobs/x", String(index));
-  const shares = await Promise.all(members.map((member) => member.take(3)));
-  assert.deepEqual(shares.map((share) => share.map(({ qos }) => qos)), [[0, 0, 0], [1, 1, 1], [1, 1, 1]]);
-  const all = shares.flat().map(({ payload }) => Number(payload)).sort();
-  assert.deepEqual(all, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
-  assert.equal((await plain.payloads(9)).length, 9);
-  // What one has not acknowledged goes to the others when its session ends; what it has not does not come twice.
-  for (const { messageId } of shares[2]!) members[2]!.ack("puback", messageId);
-  await members[1]!.drop();
-  const again = [...await members[0]!.take(1), ...await members[2]!.take(1)];
-  const third = await Promise.race([members[0]!.take(1), members[2]!.take(1)]);
-  const given = [...again, ...third].map(({ payload }) => String(payload)).sort();
-  assert.deepEqual(given, shares[1]!.map(({ payload }) => String(payload)).sort());
-});
-
-test("a shared subscription keeps messages while all its members are away", async () => {
-  const options = { clientId: "member", clean: false };
-  const member = await broker.open(options);
-  await member.subscribe("$share/away/a/b", 1);
-  await member.leave();
-  await (await broker.open()).store("a/b", "kept");
-  const back = await broker.open(options);
-  assert.deepEqual(await back.payloads(1), ["kept"]);
-  assert.deepEqual(await (await broker.open({ version: 5 })).unsubscribe("$share/away/a/b"), [0x11]);
 });
 
 test("$SYS topics: retained ones at once, changes later, not for wildcards at the beginning", async () => {

@@ -100,7 +100,7 @@ test("a session's end sends a will that waits [MQTT-3.1.2-8]", async () => {
   assert.deepEqual(await watcher.payloads(1), ["thrown"]);
 });
 
-test("a will's properties come with it", async () => {
+test("a will's properties come with it, in their order [MQTT-3.1.3-10]", async () => {
   const watcher = await watch("willprops");
   const client = await broker.open({
     version: 5,
@@ -114,7 +114,7 @@ test("a will's properties come with it", async () => {
         contentType: "text/plain",
         responseTopic: "answer/here",
         correlationData: Buffer.from([1, 0, 255]),
-        userProperties: { who: "me" },
+        userProperties: { who: ["me", "you"], when: "now", "": "nobody" },
       },
     },
   });
@@ -124,6 +124,17 @@ test("a will's properties come with it", async () => {
   assert.equal(properties?.contentType, "text/plain");
   assert.equal(properties?.responseTopic, "answer/here");
   assert.deepEqual([...properties?.correlationData as Buffer], [1, 0, 255]);
-  assert.equal({ ...properties?.userProperties as { who: string } }.who, "me");
+  const pairs = Object.entries(properties?.userProperties as object);
+  assert.deepEqual(pairs, [["who", ["me", "you"]], ["when", "now"], ["", "nobody"]]);
   assert.equal(properties?.willDelayInterval, undefined);
+});
+
+test("a will goes out once; a connection without one sends none [MQTT-3.1.2-10]", async () => {
+  const watcher = await watch("once");
+  const options = { clientId: "once", clean: false };
+  await (await broker.open({ ...options, will: { topic: "once", payload: "x" } })).drop();
+  assert.deepEqual(await watcher.payloads(1), ["x"]);
+  await (await broker.open(options)).drop();
+  await (await broker.open({ clientId: "once" })).drop();
+  await watcher.expectSilence();
 });
