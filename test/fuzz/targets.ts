@@ -5,6 +5,8 @@ import { amqp } from "./amqp/conversation.ts";
 import { sockets } from "./amqp/sockets.ts";
 import { client } from "./client/hostile_server.ts";
 import { settings, uris } from "./config/settings.ts";
+import { packets } from "./mqtt/packets.ts";
+import { mqtt } from "./mqtt/sessions.ts";
 import { acks, definitions, offsets, segments } from "./store/files.ts";
 import { frames } from "./wire/frames.ts";
 import { methods, properties, tables } from "./wire/tables.ts";
@@ -16,6 +18,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   properties,
   amqp,
   sockets,
+  packets,
+  mqtt,
   client,
   settings,
   uris,

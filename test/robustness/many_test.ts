@@ -7,7 +7,7 @@ import type { AmqpConnection } from "../../src/amqp/connection.ts";
 import { DIRECT_REPLY_PENDING_BYTES_MAX, QUEUE_CONSUMERS_MAX, REPLIES_WAITING_MAX } from "../../src/limits.ts";
 import { MemoryHost } from "../fuzz/amqp/memory_host.ts";
 import { hear } from "../fuzz/amqp/replies.ts";
-import type { Wire } from "../fuzz/amqp/wire.ts";
+import type { Wire } from "../fuzz/stepped_conn.ts";
 import { joined } from "../fuzz/mutate.ts";
 import { PROTOCOL_HEADER } from "../support/raw_bytes.ts";
 import { withProperties } from "../support/raw_properties.ts";

@@ -16,7 +16,7 @@ import { CHANNEL_MAX, FRAME_BYTES_MAX, MemoryHost, MESSAGE_BYTES_MAX } from "./m
 import { type Ending, type OracleOptions, predict } from "./oracle.ts";
 import { hear, type Heard } from "./replies.ts";
 import { handshake, Speaker, spoil } from "./speech.ts";
-import type { Wire } from "./wire.ts";
+import type { Wire } from "../stepped_conn.ts";
 
 const OPTIONS_BYTES = 4;
 const SMALL_FRAME_BYTES_MAX = 4096;

@@ -20,7 +20,7 @@ import {
 import { METHOD_ROWS } from "../../../scripts/amqp_methods_table.ts";
 import { longString, method, octet, short, shortString, table } from "../../support/raw_bytes.ts";
 import { PROTOCOL_HEADER } from "../../support/raw_bytes.ts";
-import { Wire } from "../amqp/wire.ts";
+import { Wire } from "../stepped_conn.ts";
 import { spoil } from "../amqp/speech.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 import { joined, mutate, putBig } from "../mutate.ts";

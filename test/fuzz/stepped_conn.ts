@@ -1,8 +1,8 @@
 // A connection without sockets, driven step by step: chunks arrive when they are told to, the peer reads as much at a
 // time as it is told to.
 
-import { type BufferPool, OutBuffer } from "../../../src/lib/out_buffer.ts";
-import type { Conn, ConnHandler } from "../../../src/runtime/runtime.ts";
+import { type BufferPool, OutBuffer } from "../../src/lib/out_buffer.ts";
+import type { Conn, ConnHandler } from "../../src/runtime/runtime.ts";
 
 /** What the peer sends waits here until its reader takes it. */
 export class Wire<H extends ConnHandler> implements Conn {
