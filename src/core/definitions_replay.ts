@@ -44,14 +44,25 @@ export class DefinitionsReplay {
 
   /** Under these ids messages may lie, and under these they may have lain. */
   get ids(): { readonly live: ReadonlySet<number>; readonly named: ReadonlySet<number> } {
-    const live = [...this.queues(), ...this.delayedExchanges()].map(({ id }) => Number(id));
-    for (const { records } of this.#vhosts.values()) live.push(...[...records.values()].map(storeIdOf));
+    const live = [...this.queues(), ...this.delayedExchanges(), ...this.recordStores()].map(({ id }) => Number(id));
     return { live: new Set(live), named: this.#namedIds };
   }
 
   /** The queues that are left: where each stands, and its entry. */
   queues(): Entry[] {
     return [...this.#vhosts.values()].flatMap(({ queues }) => [...queues.values()].map(({ entry }) => entry));
+  }
+
+  /** The stores that records name: what a protocol keeps beside the queues, by the records' kind. */
+  recordStores(): { readonly vhost: string; readonly kind: string; readonly id: number }[] {
+    const found: { vhost: string; kind: string; id: number }[] = [];
+    for (const [vhost, { records }] of this.#vhosts) {
+      for (const entry of records.values()) {
+        const id = storeIdOf(entry);
+        if (id !== 0) found.push({ vhost, kind: String(entry.kind), id });
+      }
+    }
+    return found;
   }
 
   /** The exchanges that are left and keep messages back. */

@@ -14,11 +14,14 @@ import { Inspector, lookingFiles, type QueueInspection, type QueueKind } from ".
 import { settleOrphans } from "../store/orphan_queues.ts";
 import { isDamage, type StoreEvent } from "../store/store_event.ts";
 
+/** What a store is of. A "store" is one beside the queues, named by what a protocol keeps in it, as `mqtt-retained`. */
+export type StoreType = QueueKind | "delayed exchange" | "store";
+
 export interface CheckedQueue extends QueueInspection {
   readonly id: number;
   readonly vhost: string;
   readonly name: string;
-  readonly type: QueueKind | "delayed exchange";
+  readonly type: StoreType;
   /** Events that tell of damage. */
   readonly damaged: number;
 }
@@ -70,12 +73,13 @@ function check(runtime: Runtime, dataDir: DataDir, segmentBytes: number, repairs
   settleOrphans(disk, dataDir, replay.ids, report, repairs);
   const inspector = new Inspector({ files, segmentBytes, report, repairs });
   const queues: CheckedQueue[] = [];
-  for (const { entry, type } of storesOf(replay)) {
-    const id = Number(entry.id);
+  for (const store of storesOf(replay)) {
+    const { id, type } = store;
     const before = findings.length;
-    const inspection = inspector.inspect(type === "delayed exchange" ? "queue" : type, id, dataDir.queuePath(id));
+    const kind = type === "stream" || type === "priority" ? type : "queue";
+    const inspection = inspector.inspect(kind, id, dataDir.queuePath(id));
     const damaged = findings.slice(before).filter((finding) => finding.isDamage).length;
-    queues.push({ id, vhost: String(entry.vhost), name: String(entry.name), type, ...inspection, damaged });
+    queues.push({ ...store, ...inspection, damaged });
   }
   return {
     dataDir: dataDir.path,
@@ -103,13 +107,20 @@ function readDefinitions(disk: Disk, path: string, report: (event: StoreEvent) =
   return { definitions, replay };
 }
 
-function* storesOf(replay: DefinitionsReplay): Iterable<{ entry: Entry; type: CheckedQueue["type"] }> {
+type Store = Pick<CheckedQueue, "id" | "vhost" | "name" | "type">;
+
+function* storesOf(replay: DefinitionsReplay): Iterable<Store> {
   for (const entry of replay.queues()) {
     const args = argumentsFromJson(entry.args) as Arguments;
     const isStream = args.get("x-queue-type") === "stream";
-    yield { entry, type: isStream ? "stream" : maxPriorityOf(args) > 0 ? "priority" : "queue" };
+    yield storeOf(entry, isStream ? "stream" : maxPriorityOf(args) > 0 ? "priority" : "queue");
   }
-  for (const entry of replay.delayedExchanges()) yield { entry, type: "delayed exchange" };
+  for (const entry of replay.delayedExchanges()) yield storeOf(entry, "delayed exchange");
+  for (const { vhost, kind, id } of replay.recordStores()) yield { id, vhost, name: kind, type: "store" };
+}
+
+function storeOf({ id, vhost, name }: Entry, type: StoreType): Store {
+  return { id: Number(id), vhost: String(vhost), name: String(name), type };
 }
 
 /** What lies in quarantines, and definitions logs that were damaged. */
