@@ -30,7 +30,7 @@ for (
     [
       "amqp/connection.ts",
       "broker.ts",
-      "amqp/ may import lib/, runtime/, wire/, config/, store/, core/, not broker.ts",
+      "amqp/ may import lib/, runtime/, wire/, config/, store/, server/, core/, not broker.ts",
     ],
     [
       "tcp/session.ts",

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
-import { AmqpListener } from "./amqp/listener.ts";
+import { type AmqpListener, listenForAmqp } from "./amqp/listener.ts";
 import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
@@ -426,7 +426,7 @@ class Parts {
       replies: new DirectReplies(),
       registry: this.#http.registry,
     };
-    this.#amqp = await AmqpListener.open(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
+    this.#amqp = await listenForAmqp(this.#runtime, { host: amqp.bind, port: amqp.port }, services);
   }
 
   #whenDurable(): Promise<void> {

@@ -9,8 +9,9 @@ import { isDiskFull } from "../lib/disk_full.ts";
 import { OUT_BUFFER_BYTES } from "../lib/out_buffer.ts";
 import { ReadGate } from "../lib/read_gate.ts";
 import { OUT_PENDING_BYTES_CROWDED, OUT_PENDING_BYTES_MAX } from "../limits.ts";
-import { addressText } from "../runtime/address.ts";
-import type { Conn, ConnHandler } from "../runtime/runtime.ts";
+import type { Conn } from "../runtime/runtime.ts";
+import type { ServedConnection } from "../server/listener.ts";
+import { peerOf } from "../server/live_socket.ts";
 import {
   FRAME_HEARTBEAT,
   FRAME_METHOD,
@@ -39,7 +40,7 @@ import type { AmqpServices } from "./services.ts";
 /** After so many bytes a publisher asks whether it is to wait. */
 const PACED_BYTES = 16 * 1024;
 
-export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
+export class AmqpConnection implements ServedConnection, FrameSink, Waiter {
   readonly conn: Conn;
   readonly services: AmqpServices;
   /** Largest frame we send, with its overhead. */
@@ -98,7 +99,7 @@ export class AmqpConnection implements ConnHandler, FrameSink, Waiter {
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
-    return addressText(this.conn.remote.host, this.conn.remote.port);
+    return peerOf(this.conn);
   }
 
   get state(): ConnectionState {

@@ -5,41 +5,20 @@ import type { Arguments } from "../core/arguments.ts";
 import type { ShownConsumer } from "../core/consumer.ts";
 import type { ChannelCounters, Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState, LiveChannel, LiveConnection } from "../core/statistics/registry.ts";
-import { addressText } from "../runtime/address.ts";
+import { LiveSocket } from "../server/live_socket.ts";
 import type { Channel } from "./channel.ts";
 import type { AmqpConnection } from "./connection.ts";
 import type { AmqpConsumer } from "./consumer.ts";
 import { AmqpError } from "./errors.ts";
 import type { Opened } from "./handshake.ts";
 
-export class LiveAmqpConnection implements LiveConnection {
+export class LiveAmqpConnection extends LiveSocket<AmqpConnection> implements LiveConnection {
   readonly protocol = "AMQP 0-9-1";
-  readonly name: string;
-  readonly connectedAtMs = Date.now();
-  readonly #connection: AmqpConnection;
   readonly #opened: Opened;
 
   constructor(connection: AmqpConnection, opened: Opened) {
-    this.#connection = connection;
+    super(connection);
     this.#opened = opened;
-    const { host, port } = connection.conn.local;
-    this.name = `${connection.peer} -> ${addressText(host, port)}`;
-  }
-
-  get peerHost(): string {
-    return this.#connection.conn.remote.host;
-  }
-
-  get peerPort(): number {
-    return this.#connection.conn.remote.port;
-  }
-
-  get host(): string {
-    return this.#connection.conn.local.host;
-  }
-
-  get port(): number {
-    return this.#connection.conn.local.port;
   }
 
   get user(): string {
@@ -71,29 +50,17 @@ export class LiveAmqpConnection implements LiveConnection {
   }
 
   get state(): ConnectionState {
-    return this.#connection.state;
+    return this.connection.state;
   }
 
   get traffic(): Traffic {
-    const { traffic } = this.#connection;
-    traffic.sent = this.#connection.conn.sentBytes;
+    const { traffic } = this.connection;
+    traffic.sent = this.connection.conn.sentBytes;
     return traffic;
   }
 
-  get receivedCount(): number {
-    return this.#connection.chunksRead;
-  }
-
-  get sentCount(): number {
-    return this.#connection.writes;
-  }
-
-  get pendingBytes(): number {
-    return this.#connection.conn.pending;
-  }
-
   get channelCount(): number {
-    return this.#connection.channelCount;
+    return this.connection.channelCount;
   }
 
   get channels(): Iterable<LiveChannel> {
@@ -101,13 +68,13 @@ export class LiveAmqpConnection implements LiveConnection {
   }
 
   *#liveChannels(): Generator<LiveChannel> {
-    for (const channel of this.#connection.channels) {
+    for (const channel of this.connection.channels) {
       if (!channel.released) yield new LiveAmqpChannel(channel);
     }
   }
 
   close(reason: string): void {
-    this.#connection.fail(new AmqpError(320, reason));
+    this.connection.fail(new AmqpError(320, reason));
   }
 }
 

@@ -16,10 +16,11 @@ import {
   TOPIC_NAME_INVALID,
 } from "../wire/mqtt_packet.ts";
 import { type MqttProperties, propertiesBytes } from "../wire/mqtt_properties.ts";
-import { type MqttConnection, RECEIVE_MAXIMUM } from "./connection.ts";
+import type { MqttConnection } from "./connection.ts";
 import { TopicAliases } from "./delivery.ts";
 import { MqttError } from "./errors.ts";
 import type { MqttHost } from "./host.ts";
+import { RECEIVE_MAXIMUM } from "./incoming.ts";
 import { Outgoing } from "./outgoing.ts";
 import { TOPIC_BYTES_MAX } from "./publication.ts";
 import { TOPIC_ALIASES_MAX } from "./publisher.ts";

@@ -11,68 +11,40 @@ import {
   OUT_PENDING_BYTES_CROWDED,
   OUT_PENDING_BYTES_MAX,
 } from "../limits.ts";
-import type { Conn, ConnHandler } from "../runtime/runtime.ts";
-import {
-  AckPacket,
-  checkFlags,
-  decodeConnect,
-  decodeDisconnect,
-  decodeSubscribe,
-  decodeUnsubscribe,
-  PublishPacket,
-  readAck,
-  readPublish,
-  versionOf,
-} from "../wire/mqtt_decode.ts";
-import { writeAck, writeConnack, writeDisconnect, writePingresp } from "../wire/mqtt_encode.ts";
+import type { Conn } from "../runtime/runtime.ts";
+import type { ServedConnection } from "../server/listener.ts";
+import { peerOf } from "../server/live_socket.ts";
+import { decodeConnect, type DisconnectPacket, versionOf } from "../wire/mqtt_decode.ts";
+import { writeConnack, writeDisconnect } from "../wire/mqtt_encode.ts";
 import {
   CONNECT,
-  DISCONNECT,
   IMPLEMENTATION_SPECIFIC_ERROR,
   KEEP_ALIVE_TIMEOUT,
   type MqttVersion,
-  PACKET_IDENTIFIER_NOT_FOUND,
-  PINGREQ,
   PROTOCOL_ERROR,
-  protocolError,
-  PUBACK,
-  PUBCOMP,
   PUBLISH,
-  PUBREC,
-  PUBREL,
-  RECEIVE_MAXIMUM_EXCEEDED,
   SESSION_TAKEN_OVER,
-  SUBSCRIBE,
   UNSPECIFIED_ERROR,
-  UNSUBSCRIBE,
 } from "../wire/mqtt_packet.ts";
 import { NO_PROPERTIES, propertiesBytes } from "../wire/mqtt_properties.ts";
 import { MqttReader, type PacketSink } from "../wire/mqtt_reader.ts";
-import { Acks } from "./acks.ts";
 import { accept, type Accepted, loginDelayMs } from "./connect.ts";
 import { MqttError, returnCodeOf, toMqttError } from "./errors.ts";
-import type { Outgoing } from "./outgoing.ts";
+import { Incoming } from "./incoming.ts";
 import { LiveMqttConnection } from "./live.ts";
-import { Publisher } from "./publisher.ts";
+import type { Outgoing } from "./outgoing.ts";
 import { Replays } from "./replays.ts";
 import { Replies } from "./replies.ts";
 import type { MqttServices } from "./services.ts";
-import { type Session } from "./session.ts";
-import { subscribe, unsubscribe } from "./subscribing.ts";
+import type { Session } from "./session.ts";
 
 /** A client is silent when nothing came for one and a half times its keep-alive [MQTT-3.1.2-22]. */
 const KEEP_ALIVE_FACTOR = 1500;
 /** A CONNACK or DISCONNECT without its properties, and one that has none. */
 const LAST_WORDS_BYTES = 8;
 const LAST_WORDS_BYTES_MIN = 5;
-/** Messages with QoS 1 and 2 that a client of MQTT 5 may have unacknowledged: what we announce. */
-export const RECEIVE_MAXIMUM = 4096;
 
-// What a packet says, for as long as it is handled: one packet is at a time.
-const PUBLISHED = new PublishPacket();
-const ACKNOWLEDGED = new AckPacket();
-
-export class MqttConnection implements ConnHandler, PacketSink {
+export class MqttConnection implements ServedConnection, PacketSink {
   readonly conn: Conn;
   readonly services: MqttServices;
   readonly replies: Replies;
@@ -91,12 +63,11 @@ export class MqttConnection implements ConnHandler, PacketSink {
   #live: LiveMqttConnection | null = null;
   #closing = false;
   #login: Login | null = null;
-  #publisher: Publisher | null = null;
-  readonly #acks: Acks;
+  /** What the client sends, from CONNACK on. */
+  #incoming: Incoming | null = null;
   readonly #reader: MqttReader;
   readonly #gate: ReadGate;
   #sendQueued = false;
-  #acksDue = false;
   #starved = false;
   #sendAheadBytes = OUT_BUFFER_BYTES;
   // Deadlines, monotonic milliseconds.
@@ -115,20 +86,13 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.services = services;
     this.#onGone = onGone;
     this.#gate = new ReadGate(conn, () => this.#goOn());
-    this.#acks = new Acks(services.commit, {
-      acknowledge: (type, id, code) => {
-        if (this.gone || this.#closing) return;
-        writeAck(this.conn.out, this.version, type, id, code);
-        if (this.session !== null) this.session.host.counters.confirm++;
-        this.touch();
-      },
-      endOfTurn: () => {
-        this.#acksDue = true;
-        this.touch();
-      },
-    });
     this.replies = new Replies(services.commit);
     this.#reader = new MqttReader(this, MQTT_CONNECT_BYTES_MAX);
+  }
+
+  /** Nothing is said any more. */
+  get ended(): boolean {
+    return this.gone || this.#closing;
   }
 
   /** An alarm holds, and the client has wanted to publish. */
@@ -143,8 +107,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
 
   /** For logs: who it is, as `127.0.0.1:54321`. */
   get peer(): string {
-    const { host, port } = this.conn.remote;
-    return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+    return peerOf(this.conn);
   }
 
   // Reading
@@ -189,76 +152,15 @@ export class MqttConnection implements ConnHandler, PacketSink {
   packet(first: number, bytes: Uint8Array, at: number, size: number): boolean {
     if (this.#closing || this.gone) return true;
     this.services.traffic.packetsReceived++;
-    const { session } = this;
-    if (session === null) this.#connect(first, bytes, at, size);
-    else this.#handle(session, first, bytes, at, size);
+    const incoming = this.#incoming;
+    if (incoming === null) this.#connect(first, bytes, at, size);
+    else incoming.packet(first, bytes, at, size);
     if (this.conn.out.length < OUT_PENDING_BYTES_MAX) return true;
     // Who asks without reading the answers is not read either.
     this.#sendAhead();
     if (this.conn.pending < OUT_PENDING_BYTES_MAX) return true;
     this.#gate.unread = true;
     return false;
-  }
-
-  /** Hot. */
-  #handle(session: Session, first: number, bytes: Uint8Array, at: number, size: number): void {
-    const type = first >>> 4;
-    switch (type) {
-      case PUBLISH:
-        readPublish(this.version, first, bytes, at, size, PUBLISHED);
-        this.#checkReceiveMaximum(session);
-        return (this.#publisher ??= new Publisher(this, session, this.#acks)).publish(PUBLISHED);
-      case PUBACK:
-      case PUBREC:
-      case PUBREL:
-      case PUBCOMP:
-        readAck(this.version, first, bytes, at, size, ACKNOWLEDGED);
-        return this.#acknowledged(session, type, ACKNOWLEDGED.id, ACKNOWLEDGED.code);
-    }
-    checkFlags(first);
-    switch (type) {
-      case SUBSCRIBE:
-        return subscribe(this, session, decodeSubscribe(this.version, bytes, at, size));
-      case UNSUBSCRIBE:
-        return unsubscribe(this, session, decodeUnsubscribe(this.version, bytes, at, size));
-      case PINGREQ:
-        if (size > 0) throw protocolError("a PINGREQ with octets too many");
-        writePingresp(this.conn.out);
-        return this.touch();
-      case DISCONNECT:
-        return this.#disconnect(session, bytes, at, size);
-      case CONNECT:
-        throw protocolError("a second CONNECT");
-      default:
-        throw protocolError(`packet type ${type} from a client`);
-    }
-  }
-
-  #checkReceiveMaximum(session: Session): void {
-    if (this.version < 5 || PUBLISHED.qos === 0) return;
-    if (
-      this.#acks.pubacksPending + session.receivedCount < RECEIVE_MAXIMUM ||
-      session.hasReceived(PUBLISHED.id, PUBLISHED.dup)
-    ) {
-      return;
-    }
-    throw new MqttError(RECEIVE_MAXIMUM_EXCEEDED, `more than ${RECEIVE_MAXIMUM} messages unacknowledged`);
-  }
-
-  /** Hot. */
-  #acknowledged(session: Session, type: number, id: number, code: number): void {
-    const outgoing = this.outgoing!;
-    if (type === PUBACK) return void outgoing.settle(id);
-    if (type === PUBCOMP) return outgoing.complete(id);
-    if (type === PUBREL) {
-      const known = session.release(id);
-      writeAck(this.conn.out, this.version, PUBCOMP, id, known ? 0 : PACKET_IDENTIFIER_NOT_FOUND);
-      return this.touch();
-    }
-    if (code >= UNSPECIFIED_ERROR) return void outgoing.settle(id);
-    const known = outgoing.received(id);
-    writeAck(this.conn.out, this.version, PUBREL, id, known ? 0 : PACKET_IDENTIFIER_NOT_FOUND);
-    this.touch();
   }
 
   // Opening
@@ -288,6 +190,7 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.session = session;
     this.#login = login;
     this.outgoing = outgoing;
+    this.#incoming = new Incoming(this, session, outgoing);
     this.#expiryAtStart = session.expirySeconds;
     this.#keepAliveMs = keepAlive * KEEP_ALIVE_FACTOR;
     this.#reader.packetBytesMax = services.settings.packetBytesMax;
@@ -315,9 +218,8 @@ export class MqttConnection implements ConnHandler, PacketSink {
   /** The end of the turn. */
   send(): void {
     this.#sendQueued = false;
-    if (this.#acksDue) {
-      this.#acksDue = false;
-      this.#acks.settleTurn();
+    if (this.#incoming !== null) {
+      this.#incoming.settleTurn();
       this.#sendQueued = false;
     }
     if (this.gone) return;
@@ -414,8 +316,9 @@ export class MqttConnection implements ConnHandler, PacketSink {
     this.fail(new MqttError(IMPLEMENTATION_SPECIFIC_ERROR, "a queue of the session was deleted"));
   }
 
-  #disconnect(session: Session, bytes: Uint8Array, at: number, size: number): void {
-    const { code, properties } = decodeDisconnect(this.version, bytes, at, size);
+  /** The client says goodbye. */
+  disconnected({ code, properties }: DisconnectPacket): void {
+    const session = this.session!;
     const { sessionExpiry } = properties;
     if (sessionExpiry !== undefined) {
       if (this.#expiryAtStart === 0 && sessionExpiry !== 0) {

@@ -4,7 +4,7 @@ import { type Arguments, NO_ARGUMENTS } from "../core/arguments.ts";
 import type { Session as Login } from "../core/identity/session.ts";
 import { Traffic } from "../core/statistics/counters.ts";
 import type { ConnectionState, LiveChannel, LiveConnection } from "../core/statistics/registry.ts";
-import { addressText } from "../runtime/address.ts";
+import { LiveSocket } from "../server/live_socket.ts";
 import { ADMINISTRATIVE_ACTION, type MqttVersion } from "../wire/mqtt_packet.ts";
 import type { MqttConnection } from "./connection.ts";
 import { MqttError } from "./errors.ts";
@@ -13,48 +13,25 @@ import { MqttError } from "./errors.ts";
 const PROTOCOLS: Readonly<Record<MqttVersion, string>> = { 3: "MQTT 3-1-0", 4: "MQTT 3-1-1", 5: "MQTT 5-0" };
 const NO_CHANNELS: readonly LiveChannel[] = [];
 
-export class LiveMqttConnection implements LiveConnection {
+export class LiveMqttConnection extends LiveSocket<MqttConnection> implements LiveConnection {
   readonly protocol: string;
   readonly authMechanism = "";
-  readonly connectedAtMs = Date.now();
   /** Seconds. */
   readonly timeout: number;
   readonly frameMax = 0;
   readonly channelMax = 0;
   readonly channels = NO_CHANNELS;
   readonly channelCount = 0;
-  readonly #connection: MqttConnection;
   readonly #login: Login;
   readonly #clientId: string;
   #traffic: Traffic | null = null;
 
   constructor(connection: MqttConnection, login: Login, clientId: string, keepAlive: number) {
+    super(connection);
     this.protocol = PROTOCOLS[connection.version];
     this.timeout = keepAlive;
-    this.#connection = connection;
     this.#login = login;
     this.#clientId = clientId;
-  }
-
-  get name(): string {
-    const { host, port } = this.#connection.conn.local;
-    return `${this.#connection.peer} -> ${addressText(host, port)}`;
-  }
-
-  get peerHost(): string {
-    return this.#connection.conn.remote.host;
-  }
-
-  get peerPort(): number {
-    return this.#connection.conn.remote.port;
-  }
-
-  get host(): string {
-    return this.#connection.conn.local.host;
-  }
-
-  get port(): number {
-    return this.#connection.conn.local.port;
   }
 
   get user(): string {
@@ -70,30 +47,18 @@ export class LiveMqttConnection implements LiveConnection {
   }
 
   get state(): ConnectionState {
-    if (this.#connection.gone) return "closed";
-    return this.#connection.isBlocked ? "blocked" : "running";
+    if (this.connection.gone) return "closed";
+    return this.connection.isBlocked ? "blocked" : "running";
   }
 
   get traffic(): Traffic {
     const traffic = this.#traffic ??= new Traffic();
-    traffic.received = this.#connection.receivedBytes;
-    traffic.sent = this.#connection.conn.sentBytes;
+    traffic.received = this.connection.receivedBytes;
+    traffic.sent = this.connection.conn.sentBytes;
     return traffic;
   }
 
-  get receivedCount(): number {
-    return this.#connection.chunksRead;
-  }
-
-  get sentCount(): number {
-    return this.#connection.writes;
-  }
-
-  get pendingBytes(): number {
-    return this.#connection.conn.pending;
-  }
-
   close(reason: string): void {
-    this.#connection.fail(new MqttError(ADMINISTRATIVE_ACTION, reason));
+    this.connection.fail(new MqttError(ADMINISTRATIVE_ACTION, reason));
   }
 }

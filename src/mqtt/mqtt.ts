@@ -7,7 +7,7 @@ import { RETAINED_MAX } from "../limits.ts";
 import type { Address, Runtime } from "../runtime/runtime.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import { MqttHost } from "./host.ts";
-import { MqttListener } from "./listener.ts";
+import { listenForMqtt, type MqttListener } from "./listener.ts";
 import { ReceivedIds } from "./received_ids.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { MqttServices } from "./services.ts";
@@ -110,7 +110,7 @@ export class Mqtt {
     const shared = { realm, registry, turn, timers, commit, clock, log, alarms };
     const hostOf = (vhost: VirtualHost) => this.#hostOf(vhost);
     const services: MqttServices = { ...shared, settings, hostOf, traffic, mapping, system };
-    this.#listener = await MqttListener.open(runtime, { host: settings.bind, port: settings.port }, services);
+    this.#listener = await listenForMqtt(runtime, { host: settings.bind, port: settings.port }, services);
   }
 
   /** See `Realm.cool`. Lets go of virtual hosts that were deleted. */

@@ -5,7 +5,7 @@
 // Input: an octet for the sockets, an octet for the end, then all that the client says from the protocol header on.
 
 import assert from "node:assert/strict";
-import { AmqpListener } from "../../../src/amqp/listener.ts";
+import { type AmqpListener, listenForAmqp } from "../../../src/amqp/listener.ts";
 import { LoopbackRuntime } from "../../../src/runtime/loopback.ts";
 import type { Conn } from "../../../src/runtime/runtime.ts";
 import { channel, connection } from "../../support/raw_methods.ts";
@@ -47,7 +47,7 @@ class Bench {
         lingerMs: LINGER_MS,
       });
       bench.runtimes.push(runtime);
-      bench.listeners.push(await AmqpListener.open(runtime, { host: "127.0.0.1", port: 0 }, bench.host.services));
+      bench.listeners.push(await listenForAmqp(runtime, { host: "127.0.0.1", port: 0 }, bench.host.services));
     }
     return bench;
   }
