@@ -92,7 +92,7 @@ function logIn(connection: MqttConnection, packet: ConnectPacket, clientId: stri
 
 /** Whoever takes up or ends a session must be allowed to do that with its queue. */
 function checkSession(host: MqttHost, clientId: string, login: Login): void {
-  if (!host.sessions.has(clientId)) return;
+  if (host.find(clientId) === undefined) return;
   const queue = queueName(clientId, 1);
   if (login.allows("configure", "queue", queue) && login.allows("read", "queue", queue)) return;
   throw new MqttError(NOT_AUTHORIZED, `the session of client '${clientId}' is refused for user '${login.user.name}'`);

@@ -17,6 +17,7 @@ import type { RetainedMessages } from "./retained.ts";
 import { limitArguments, NEVER, Session } from "./session.ts";
 import { Shares } from "./shares.ts";
 import { optionsOf, type SubscriptionOptions } from "./subscriptions.ts";
+import { takeUp } from "./take_up.ts";
 import type { TopicMapping } from "./topics.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -79,10 +80,21 @@ export class MqttHost {
 
   // Opening and ending sessions
 
+  /** A client's session; one that stands there as queues alone is taken up. */
+  find(clientId: string): Session | undefined {
+    const present = this.sessions.get(clientId);
+    if (present !== undefined) return present;
+    const session = takeUp(this, clientId);
+    if (session === undefined) return undefined;
+    this.sessions.set(clientId, session);
+    this.keep(session);
+    return session;
+  }
+
   /** The session of a client that connects: the one that is there, unless it wants a new one. */
   open(packet: ConnectPacket, clientId: string, expiry: number): { session: Session; present: boolean } {
     this.sessions.get(clientId)?.connection?.takenOver();
-    let session = this.sessions.get(clientId);
+    let session = this.find(clientId);
     if (session !== undefined && packet.cleanStart) {
       this.end(session);
       session = undefined;
