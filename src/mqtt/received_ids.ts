@@ -4,9 +4,9 @@
 
 import { Message, MESSAGE_PERSISTENT } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
+import { segmentOf } from "../store/segment_position.ts";
 import { routeTexts } from "../core/message_route.ts";
 
-const POSITIONS_PER_SEGMENT = 2 ** 27;
 /** An identifier that stays behind by so many segments is written anew. */
 const SEGMENTS_MAX = 4;
 /** Body size and flags of a header without properties. */
@@ -62,7 +62,7 @@ export class ReceivedIds {
     const received = { clientId, id, position: 0, recordBytes: 0, recovered: false };
     this.#append(received);
     const oldest = this.#all.values().next().value;
-    if (oldest !== undefined && received.position - oldest.position > SEGMENTS_MAX * POSITIONS_PER_SEGMENT) {
+    if (oldest !== undefined && segmentOf(received.position) - segmentOf(oldest.position) > SEGMENTS_MAX) {
       const { position, recordBytes } = oldest;
       this.#all.delete(oldest);
       this.#append(oldest);

@@ -4,14 +4,13 @@
 
 import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
 import type { MessageStore } from "../store/message_store.ts";
+import { segmentOf } from "../store/segment_position.ts";
 import { StoreFault } from "../store/store_event.ts";
 import { isExpired } from "../core/expiration.ts";
 import { routeTexts } from "../core/message_route.ts";
 import { KeyTree } from "./key_tree.ts";
 import { MESSAGE_MQTT, MESSAGE_QOS_0, MESSAGE_RETAIN, MESSAGE_RETAINED } from "./message_flags.ts";
 
-/** Positions per segment (store/segment_position.ts). */
-const POSITIONS_PER_SEGMENT = 2 ** 27;
 /** With more segments than that many times what is alive would fill, the oldest messages are moved. */
 const SLACK = 4;
 const MOVED_AT_ONCE = 4;
@@ -146,7 +145,7 @@ export class RetainedMessages {
       const oldest = this.#byKey.values().next().value;
       if (oldest === undefined) return;
       const newest = this.#message.position;
-      const segments = Math.floor(newest / POSITIONS_PER_SEGMENT) - Math.floor(oldest.position / POSITIONS_PER_SEGMENT);
+      const segments = segmentOf(newest) - segmentOf(oldest.position);
       if (segments < SLACK || segments * this.#options.segmentBytes < SLACK * this.#liveBytes) return;
       this.#move(oldest.key);
     }
