@@ -3,6 +3,7 @@
 
 import { type BufferPool, OutBuffer } from "../../src/lib/out_buffer.ts";
 import type { Conn, ConnHandler } from "../../src/runtime/runtime.ts";
+import { FuzzRandom } from "./random.ts";
 
 /** What the peer sends waits here until its reader takes it. */
 export class Wire<H extends ConnHandler> implements Conn {
@@ -123,4 +124,18 @@ export class Wire<H extends ConnHandler> implements Conn {
     this.#closed = true;
     this.out.clear();
   }
+}
+
+/** A stream as it may arrive; `cut` says in which pieces. */
+export function chunksOf(stream: Uint8Array, cut: number): Uint8Array[] {
+  if (cut < 64) return [stream];
+  const random = new FuzzRandom(cut);
+  const chunks: Uint8Array[] = [];
+  const most = random.pick([1, 7, 40, 400, 4000]);
+  for (let at = 0; at < stream.length;) {
+    const count = Math.max(random.between(1, most), stream.length >> 9);
+    chunks.push(stream.subarray(at, at + count));
+    at += count;
+  }
+  return chunks;
 }

@@ -10,13 +10,12 @@ import { basic, channel, confirm, queue } from "../../support/raw_methods.ts";
 import { PROTOCOL_HEADER } from "../../support/raw_bytes.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 import { joined, mutate } from "../mutate.ts";
-import { FuzzRandom } from "../random.ts";
 import { framesOf } from "../wire/frames.ts";
 import { CHANNEL_MAX, FRAME_BYTES_MAX, MemoryHost, MESSAGE_BYTES_MAX } from "./memory_host.ts";
 import { type Ending, type OracleOptions, predict } from "./oracle.ts";
 import { hear, type Heard } from "./replies.ts";
 import { handshake, Speaker, spoil } from "./speech.ts";
-import type { Wire } from "../stepped_conn.ts";
+import { chunksOf, type Wire } from "../stepped_conn.ts";
 
 const OPTIONS_BYTES = 4;
 const SMALL_FRAME_BYTES_MAX = 4096;
@@ -248,19 +247,6 @@ async function expectNothingLeft(host: MemoryHost, witness: Witness): Promise<vo
   await host.settle();
   assert.deepEqual([...vhost.exchanges.keys()].sort(), [...BUILT_IN].sort(), "only the broker's exchanges are left");
   for (const { name, bindingCount } of vhost.exchanges.values()) assert.equal(bindingCount, 0, `of '${name}'`);
-}
-
-function chunksOf(stream: Uint8Array, cut: number): Uint8Array[] {
-  if (cut < 64) return [stream];
-  const random = new FuzzRandom(cut);
-  const chunks: Uint8Array[] = [];
-  const most = random.pick([1, 7, 40, 400, 4000]);
-  for (let at = 0; at < stream.length;) {
-    const count = Math.max(random.between(1, most), stream.length >> 9);
-    chunks.push(stream.subarray(at, at + count));
-    at += count;
-  }
-  return chunks;
 }
 
 /** A client in good order: each of its messages is confirmed, delivered, and the one that it was. */

@@ -10,8 +10,7 @@ import { parser } from "mqtt-packet";
 import type { MqttConnection } from "../../../src/mqtt/connection.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 import { joined, mutate } from "../mutate.ts";
-import { FuzzRandom } from "../random.ts";
-import type { Wire } from "../stepped_conn.ts";
+import { chunksOf, type Wire } from "../stepped_conn.ts";
 import { Bad, framed, nameOf, packetOf, type Version } from "./grammar.ts";
 import { MqttMemoryHost, PACKET_BYTES_MAX } from "./memory_host.ts";
 import { type Owed, predict } from "./oracle.ts";
@@ -335,19 +334,6 @@ async function expectNothingLeft(host: MqttMemoryHost, witness: Witness): Promis
   const { retained } = host;
   retained.forgetAll();
   assert.deepEqual([retained.count, retained.bytes], [0, 0], "retained messages can be taken away");
-}
-
-function chunksOf(stream: Uint8Array, cut: number): Uint8Array[] {
-  if (cut < 64) return [stream];
-  const random = new FuzzRandom(cut);
-  const chunks: Uint8Array[] = [];
-  const most = random.pick([1, 7, 40, 400, 4000]);
-  for (let at = 0; at < stream.length;) {
-    const count = Math.max(random.between(1, most), stream.length >> 9);
-    chunks.push(stream.subarray(at, at + count));
-    at += count;
-  }
-  return chunks;
 }
 
 /** A client in good order: each of its messages is acknowledged, delivered, and the one that it was. */
