@@ -23,7 +23,7 @@ const KIB = ["--size", "1024"];
 const PREFETCH = ["--prefetch", "1000"];
 /** The sessions outlive their connections, so that everything has to be on disk. */
 const QOS_1 = ["--qos", "1", "--persistent"];
-const SOME = 4_000_000;
+const SOME = 2_000_000;
 const MANY = 10_000_000;
 
 const PLAIN = "1/1, 16 B, persistent";

@@ -1,8 +1,11 @@
 // The matrix as text: medians with minimum and maximum, and ratios within one run.
 
-import type { BrokerName } from "./brokers.ts";
+import type { BrokerName, Protocol } from "./brokers.ts";
 import type { Measurement } from "./measure.ts";
 import { type Row, ROWS } from "./rows.ts";
+
+/** Whom users would compare with. */
+const PEERS: { readonly [protocol in Protocol]: BrokerName } = { amqp: "rabbitmq", mqtt: "mosquitto" };
 
 export interface Sample extends Measurement {
   readonly row: string;
@@ -19,8 +22,8 @@ export interface Spread {
 /** A Markdown table; a line per row and broker. */
 export function matrix(samples: readonly Sample[]): string {
   const lines = [
-    "| row | broker | messages/s (min, max) | µs | RSS MB | latency p50, p99 ms | part of |",
-    "|---|---|---|---|---|---|---|",
+    "| row | broker | messages/s (min, max) | times a peer's | µs | RSS MB | latency p50, p99 ms | part of |",
+    "|---|---|---|---|---|---|---|---|",
   ];
   for (const row of ROWS) {
     for (const broker of new Set(samples.map((sample) => sample.broker))) {
@@ -45,7 +48,8 @@ function lineOf(row: Row, broker: BrokerName, samples: readonly Sample[]): strin
   const rates = `${whole(rate.median)} (${whole(rate.min)}, ${whole(rate.max)})`;
   const cpu = spread(mine.map((sample) => sample.cpuUs)).median.toFixed(2);
   const rss = Math.round(Math.max(...mine.map((sample) => sample.peakBytes)) / 1e6);
-  return `| ${row.name} | ${broker} | ${rates} | ${cpu} | ${rss} | ${latency(mine)} | ${part(row, broker, samples)} |`;
+  const cells = [row.name, broker, rates, times(row, broker, samples), cpu, rss, latency(mine)];
+  return `| ${cells.join(" | ")} | ${part(row, broker, samples)} |`;
 }
 
 function latency(samples: readonly Sample[]): string {
@@ -54,17 +58,31 @@ function latency(samples: readonly Sample[]): string {
   return `${spread(p50 as number[]).median.toFixed(2)}, ${spread(p99 as number[]).median.toFixed(2)}`;
 }
 
+/** Of the rate of the peer that was measured in the same run, the median over the rounds. */
+function times(row: Row, broker: BrokerName, samples: readonly Sample[]): string {
+  const peer = PEERS[row.protocol];
+  if (broker === peer) return "";
+  const ratios = ratiosOf(samples, row, broker, row, peer);
+  return ratios.length === 0 ? "" : spread(ratios).median.toFixed(1);
+}
+
 /** Of the rate of the row that this one is compared with, the median over the rounds. */
 function part(row: Row, broker: BrokerName, samples: readonly Sample[]): string {
   const other = ROWS.find((candidate) => candidate.name === row.relativeTo);
   if (other === undefined) return "";
+  const ratios = ratiosOf(samples, row, broker, other, broker);
+  return ratios.length === 0 ? "" : `${Math.round(spread(ratios).median * 100)} % of ${other.name}`;
+}
+
+/** Of a row's rate to that of another row or broker, round by round. */
+function ratiosOf(samples: readonly Sample[], row: Row, broker: BrokerName, other: Row, peer: BrokerName): number[] {
   const ratios: number[] = [];
   for (const sample of samples) {
     if (sample.row !== row.name || sample.broker !== broker) continue;
-    const base = samples.find((one) => one.row === other.name && one.broker === broker && one.round === sample.round);
+    const base = samples.find((one) => one.row === other.name && one.broker === peer && one.round === sample.round);
     if (base !== undefined) ratios.push(sample[row.rate] / base[other.rate]);
   }
-  return ratios.length === 0 ? "" : `${Math.round(spread(ratios).median * 100)} % of ${other.name}`;
+  return ratios;
 }
 
 function whole(value: number): string {

@@ -20,10 +20,12 @@ test("a line per row and broker, with what is left of the row that it is compare
     sample(many.relativeTo!, "bun", 2, 3000),
     sample(many.name, "bun", 2, 2100),
     sample(many.relativeTo!, "sink", 1, 5000),
+    sample(many.relativeTo!, "rabbitmq", 1, 250),
   ]).trim().split("\n").slice(2);
   assert.deepEqual(lines, [
-    `| ${many.relativeTo} | bun | 2,000 (1,000, 3,000) | 0.50 | 80 | 0.10, 0.40 |  |`,
-    `| ${many.relativeTo} | sink | 5,000 (5,000, 5,000) | 0.50 | 80 | 0.10, 0.40 |  |`,
-    `| ${many.name} | bun | 1,500 (900, 2,100) | 0.50 | 80 | 0.10, 0.40 | 80 % of ${many.relativeTo} |`,
+    `| ${many.relativeTo} | bun | 2,000 (1,000, 3,000) | 4.0 | 0.50 | 80 | 0.10, 0.40 |  |`,
+    `| ${many.relativeTo} | sink | 5,000 (5,000, 5,000) | 20.0 | 0.50 | 80 | 0.10, 0.40 |  |`,
+    `| ${many.relativeTo} | rabbitmq | 250 (250, 250) |  | 0.50 | 80 | 0.10, 0.40 |  |`,
+    `| ${many.name} | bun | 1,500 (900, 2,100) |  | 0.50 | 80 | 0.10, 0.40 | 80 % of ${many.relativeTo} |`,
   ]);
 });
