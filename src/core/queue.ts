@@ -39,6 +39,9 @@ const HELD = 2;
 
 export type { Consumer, Owner } from "./consumer.ts";
 
+/** A message is looked at within one call, so one is enough for all queues. */
+const SCRATCH = new Message();
+
 export interface QueueOptions {
   readonly durable: boolean;
   readonly autoDelete: boolean;
@@ -86,7 +89,6 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly #rota: ConsumerRota<Consumer>;
   readonly #services: QueueServices;
   readonly #turn: Turn;
-  readonly #message = new Message();
 
   constructor(name: string, id: number, options: QueueOptions, store: MessageStore, services: QueueServices) {
     const { settings } = options;
@@ -234,7 +236,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #serveConsumers(nowMs: number): boolean {
     const { store } = this;
     const rota = this.#rota;
-    const message = this.#message;
+    const message = SCRATCH;
     const counts = this.#counts;
     const hasTtl = this.settings.messageTtlMs !== null;
     let bytes = SERVE_BYTES_MAX;
@@ -257,7 +259,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** After the consumers have had their share: keeps the limits, and an eye on the head's time. */
   #tidy(): void {
     const { store } = this;
-    const message = this.#message;
+    const message = SCRATCH;
     if (this.settings.overflow === "drop-head") {
       while (store.readyCount > 0 && this.#isOver(0, 0) && store.next(message)) this.#drop(message, "maxlen");
     }
@@ -275,7 +277,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
   get(): MessageType | null {
     this.#lease?.renew();
-    const message = this.#message;
+    const message = SCRATCH;
     if (this.#paused || !this.#settleHead() || !this.store.next(message)) return null;
     if (message.redelivered) this.#counts?.tell(message);
     // Another is at the head.
@@ -311,7 +313,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   #dropExpired(nowMs: number, most: number): Dropping {
     const { store } = this;
-    const message = this.#message;
+    const message = SCRATCH;
     const hasTtl = this.settings.messageTtlMs !== null;
     const toExchange = this.settings.deadLetterExchange !== null;
     let left = most;
@@ -356,7 +358,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   /** Given back once too often; false when it is damaged, which its next delivery will find. */
   #buryAt(position: number): boolean {
-    const message = this.#message;
+    const message = SCRATCH;
     try {
       this.store.read(position, message);
     } catch (fault) {
