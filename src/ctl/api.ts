@@ -1,6 +1,7 @@
 // Requests to the HTTP API: what is asked, what came back, and what went wrong in words that name the thing.
 
 import { request } from "node:http";
+import { request as requestSecurely } from "node:https";
 import { addressReason } from "../runtime/address.ts";
 import { CtlFault, EXIT_UNREACHABLE, usageFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -112,7 +113,9 @@ export class Api {
       const fail = (reason: string) => {
         reject(new CtlFault(`no answer from ${place.text}: ${reason}`, EXIT_UNREACHABLE));
       };
-      const asked = request({
+      const { secure, trusted } = place;
+      const asked = (secure ? requestSecurely : request)({
+        ...(trusted === null ? {} : { ca: trusted }),
         ...(place.socketPath === null ? { host: place.host, port: place.port } : { socketPath: place.socketPath }),
         method,
         path: `${place.prefix}/api/${path}${search === "" ? "" : `?${search}`}`,
@@ -131,7 +134,7 @@ export class Api {
           resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") });
         });
       });
-      asked.on("error", (error) => fail(addressReason(error)));
+      asked.on("error", (error) => fail(certificateReason(error) ?? addressReason(error)));
       asked.setTimeout(this.#timeoutMs, () => {
         fail(`silent for ${this.#timeoutMs / 1000} s`);
         asked.destroy();
@@ -139,6 +142,16 @@ export class Api {
       asked.end(payload ?? undefined);
     });
   }
+}
+
+/** What is wrong with the broker's certificate, where that is the reason; runtimes have their own words for it. */
+function certificateReason(error: Error): string | null {
+  const code = (error as { code?: unknown }).code ?? "";
+  const text = `${code} ${error.message}`;
+  if (/ALTNAME|NotValidForName/i.test(text)) return "its certificate is for another name";
+  if (/CERT_HAS_EXPIRED|Expired/.test(text)) return "its certificate has expired";
+  if (!/SELF_SIGNED|VERIFY|ISSUER|UnknownIssuer|CERT/i.test(text)) return null;
+  return "its certificate is not trusted: --tls-ca-cert-file names those that are";
 }
 
 function encoded(text: string): string {

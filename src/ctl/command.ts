@@ -27,6 +27,7 @@ export function registerCtl(program: Command): Command {
       new Option("--data-dir <dir>", "the data directory of a broker on this machine: no password is needed")
         .conflicts("uri"),
     )
+    .option("--tls-ca-cert-file <file>", "certificates, in PEM, that the broker's is held against over https://")
     .option("-p, --vhost <name>", "the virtual host (default: /)")
     .option("--json", "print JSON")
     .option("-s, --silent", "no line with the names of columns above a table")

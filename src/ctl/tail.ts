@@ -113,9 +113,16 @@ async function amqpOf({ api, vhost, flags }: Call<TailFlags>): Promise<AmqpUri> 
     "overview",
   );
   const port = listeners.find(({ protocol }) => protocol === "amqp")?.port ?? AMQP_PORT;
-  const { host, user, password } = api.place;
+  const { host, user, password, secure } = api.place;
+  if (secure && !isLoopback(host)) {
+    throw usageFault("AMQP to another machine is not encrypted: --amqp-uri says where it is, if that will do");
+  }
   const nothing = { heartbeatS: null, frameBytesMax: null, channelMax: null };
   return { host, port, user, password, virtualHost: vhost, ...nothing };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d+){3}$/.test(host);
 }
 
 /** Resolves when the wanted number has been shown or somebody interrupts. */

@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import { VERSION } from "../version.ts";
-import type { HttpHandler } from "../runtime/http_server.ts";
+import type { HttpHandler } from "../runtime/http_exchange.ts";
 import { BasicAuthenticator } from "./authenticator.ts";
 import { addBindings } from "./bindings.ts";
 import { addConnections } from "./connections.ts";
