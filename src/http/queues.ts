@@ -18,7 +18,7 @@ import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape, shapeOne } from "./shape.ts";
+import { type FieldPath, type Fields, shape, shapeOne } from "./shape.ts";
 import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Queues";
@@ -50,7 +50,7 @@ export const queueFields: Fields<Item, QueueContext> = {
   exclusive_consumer_tag: ({ item }) => item.consumers.find(({ exclusive }) => exclusive)?.shown?.tag ?? null,
   single_active_consumer_tag: ({ item }) => singleActiveTag(item),
   messages: ({ item: { counters: { messages } } }) => messages.readyCount + messages.unackedCount,
-  messages_details: ({ item }, { rates }) => rates.lengthsOf(item.counters)["messages_details"],
+  messages_details: ({ item }, { rates }) => rates.lengthOf(item.counters),
   messages_ready: ({ item: { counters: { messages } } }) => messages.readyCount,
   messages_ready_details: ({ item }, { rates }) => rates.of(item.counters, "messages_ready", rates.lengths),
   messages_unacknowledged: ({ item: { counters: { messages } } }) => messages.unackedCount,
@@ -100,6 +100,11 @@ const oneQueueFields: Fields<Item, QueueContext> = {
   incoming: () => [],
 };
 
+function keyOf(path: FieldPath, { rates }: QueueContext): ((item: Item) => unknown) | null {
+  const key = rates.keyAt(path);
+  return key === null ? null : ({ item }) => key.of(item.counters);
+}
+
 interface QueueCall {
   readonly params: { readonly vhost: string; readonly name: string };
   readonly caller: Caller;
@@ -144,6 +149,7 @@ export function addQueues(router: Router, services: HttpServices): void {
         context: contextOf(query),
         nameOf: ({ item }) => item.name,
         groupOf: ({ vhost }) => vhost.name,
+        keyOf,
       }, query);
     });
   }
@@ -155,6 +161,7 @@ export function addQueues(router: Router, services: HttpServices): void {
       fields: queueFields,
       context: contextOf(call.query),
       nameOf: ({ item }) => item.name,
+      keyOf,
     }, call.query);
   });
   router.add(
