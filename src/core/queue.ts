@@ -392,7 +392,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     return this.#paused;
   }
 
-  /** Until the broker stops or somebody resumes it. */
+  /** See `VirtualHost.setPaused`, which remembers it. */
   pause(): void {
     this.#paused = true;
     this.#pace?.close();

@@ -244,22 +244,22 @@ function addSwitches(
   find: FindQueue,
 ): void {
   const acts = {
-    pause: [(queue: Queue) => queue.pause(), "Hold a queue's messages back"],
-    resume: [(queue: Queue) => queue.resume(), "Let a paused queue go on"],
-    restart: [restart, "Close a queue's files and open them anew, and let it go on"],
+    pause: "Hold a queue's messages back",
+    resume: "Let a paused queue go on",
+    restart: "Close a queue's files and open them anew, and let it go on",
   } as const;
-  const act = (call: QueueCall, verb: keyof typeof acts): void => {
+  const act = async (call: QueueCall, verb: keyof typeof acts): Promise<Response> => {
     const { vhost, item } = find(call);
     call.caller.authorize(vhost, "configure", "queue", item.name);
     if (!(item instanceof Queue)) throw badRequest(`a queue of type ${item.settings.type} cannot be told to ${verb}`);
-    acts[verb][0](item);
-    services.turn.schedule();
+    if (verb === "restart") item.store.cool();
+    return await declared(services, true, vhost.setPaused(item, verb === "pause"));
   };
   for (const verb of Object.keys(acts) as (keyof typeof acts)[]) {
     router.add(
       "put",
       `/api/queues/{vhost}/{name}/${verb}`,
-      { summary: acts[verb][1], tag: TAG },
+      { summary: acts[verb], tag: TAG },
       (call) => act(call, verb),
     );
   }
@@ -274,14 +274,9 @@ function addSwitches(
       // Of mirrored queues: there is nothing that could be behind.
       if (action === "sync" || action === "cancel_sync") return;
       if (!Object.hasOwn(acts, action)) throw badRequest(`unknown action '${action}'`);
-      act(call, action as keyof typeof acts);
+      return act(call, action as keyof typeof acts);
     },
   );
-}
-
-function restart(queue: Queue): void {
-  queue.store.cool();
-  queue.resume();
 }
 
 export function checkName(name: string): void {
