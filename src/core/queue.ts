@@ -17,6 +17,7 @@ import { isExpired } from "./expiration.ts";
 import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
+import { type Observer, Observers } from "./observers.ts";
 import { Pace, type Waiter } from "./pace.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { QueueServices } from "./queue_services.ts";
@@ -75,8 +76,9 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** An operator holds its messages back: nobody is given any, publishing goes on. */
   #paused = false;
   #queued = false;
-  /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
+  /** Messages have a time to live, there is a limit, or somebody looks on: more has to be done than to deliver. */
   #ruled = false;
+  #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
   #unseen = false;
@@ -127,7 +129,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const services = this.#services;
     this.#maxLength = settings.maxLength ?? Infinity;
     this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
-    this.#ruled = settings.bounded || this.#deduplication !== null;
+    this.#ruled = settings.bounded || this.#deduplication !== null || this.#observers !== null;
     if (!settings.countsDeliveries) this.#counts = null;
     else if (this.#counts === null) this.#counts = new DeliveryCounts(store, settings.deliveryLimit);
     else this.#counts.limit = settings.deliveryLimit;
@@ -187,6 +189,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
+    this.#observers?.saw(message);
     this.wake();
     return true;
   }
@@ -391,7 +394,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     return this.#paused;
   }
 
-  /** Until the broker stops or somebody resumes it. */
+  /** See `VirtualHost.setPaused`, which remembers it. */
   pause(): void {
     this.#paused = true;
     this.#pace?.close();
@@ -400,6 +403,17 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   resume(): void {
     this.#paused = false;
     this.wake();
+  }
+
+  observe(observer: Observer): () => void {
+    (this.#observers ??= new Observers()).add(observer);
+    this.#ruled = true;
+    return () => {
+      this.#observers?.delete(observer);
+      if (this.#observers?.count !== 0) return;
+      this.#observers = null;
+      this.#ruled = this.settings.bounded || this.#deduplication !== null || this.#expiry !== null;
+    };
   }
 
   addConsumer(consumer: Consumer, where: string): Source {
@@ -424,6 +438,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** The queue is deleted; returns the consumers that it had. */
   end(): Consumer[] {
     this.gone = true;
+    this.#observers?.end();
     this.#expiry?.close();
     this.#pace?.close();
     this.#endLease();
