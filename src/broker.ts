@@ -65,7 +65,7 @@ export interface BrokerHooks {
 export type LiveConfig = Partial<Pick<Config, "sync" | "freeDiskBytesMin" | "memoryBytesMax">>;
 
 export interface Listening {
-  readonly protocol: "amqp" | "mqtt" | "http" | "metrics";
+  readonly protocol: "amqp" | "mqtt" | "http" | "https" | "metrics";
   readonly host: string;
   readonly port: number;
 }
@@ -106,6 +106,14 @@ export class Broker {
   reconfigure({ sync, freeDiskBytesMin, memoryBytesMax }: LiveConfig): void {
     this.#config = completeConfig({ ...this.#config, ...defined({ sync, freeDiskBytesMin, memoryBytesMax }) });
     this.#parts?.reconfigure(this.#config);
+  }
+
+  /**
+   * Reads certificate and key again, for connections from now on. False when they have not changed. Rejects with a TlsFault
+   * when they cannot be used; then those that are held stay.
+   */
+  async renewCertificate(): Promise<boolean> {
+    return await this.#parts?.renewCertificate() ?? false;
   }
 
   /** What is listened on, with the ports that were really bound. */
@@ -231,6 +239,10 @@ class Parts {
     this.#config = config;
     this.#commit.syncing = config.sync;
     this.alarms.check();
+  }
+
+  renewCertificate(): Promise<boolean> {
+    return this.#http.renewCertificate();
   }
 
   // Starting

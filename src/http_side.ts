@@ -2,7 +2,7 @@
 // itself.
 
 import { getLogger } from "@logtape/logtape";
-import type { Config } from "./config/config.ts";
+import type { Config, TlsConfig } from "./config/config.ts";
 import type { Alarms } from "./core/alarms.ts";
 import type { Management } from "./core/management/management.ts";
 import type { Realm } from "./core/realm.ts";
@@ -10,13 +10,16 @@ import { type Histogram, Observations } from "./core/statistics/histogram.ts";
 import { Registry } from "./core/statistics/registry.ts";
 import { Statistics } from "./core/statistics/statistics.ts";
 import type { Turn } from "./core/turn.ts";
-import { listenForApi, listenForMetrics } from "./http/management.ts";
+import { apiHandler, listenForMetrics, listenOnSocket } from "./http/management.ts";
 import { NodeGauges } from "./http/node_gauges.ts";
 import type { HttpServices, Listening, Product } from "./http/services.ts";
 import type { LogTap } from "./lib/log_tap.ts";
-import type { HttpServer } from "./runtime/http_server.ts";
+import type { HttpHandler } from "./runtime/http_exchange.ts";
+import { type HttpServer, listenHttp } from "./runtime/http_server.ts";
+import type { HttpsServer } from "./runtime/https_server.ts";
 import { processProbe } from "./runtime/process_probe.ts";
-import type { Syncer } from "./runtime/runtime.ts";
+import type { Address, Syncer } from "./runtime/runtime.ts";
+import type { TlsIdentity } from "./runtime/tls_identity.ts";
 import type { DamageList } from "./store/damage_list.ts";
 import type { GroupCommit } from "./store/group_commit.ts";
 
@@ -50,10 +53,13 @@ export class HttpSide {
   readonly #lag = new LoopLag(this.observations.loopLag);
   #statistics: Statistics | null = null;
   #http: HttpServer | null = null;
+  #https: HttpsServer | null = null;
+  #identity: TlsIdentity | null = null;
+  #socket: HttpServer | null = null;
   #metrics: HttpServer | null = null;
 
-  get listeners(): readonly (Listening & { readonly protocol: "http" | "metrics" })[] {
-    const bound = [["http", this.#http], ["metrics", this.#metrics]] as const;
+  get listeners(): readonly (Listening & { readonly protocol: "http" | "https" | "metrics" })[] {
+    const bound = [["http", this.#http], ["https", this.#https], ["metrics", this.#metrics]] as const;
     return bound.flatMap(([protocol, server]) => server === null ? [] : [{ protocol, ...server.address }]);
   }
 
@@ -73,20 +79,52 @@ export class HttpSide {
   }
 
   async listen(parts: HttpSideParts): Promise<void> {
-    const { http, metrics } = parts.config();
-    if (http.port < 0 && metrics.port < 0) return;
+    const { http, metrics, tls } = parts.config();
+    const secure = http.tlsPort >= 0 && tls.certificate !== "";
+    if (http.port < 0 && metrics.port < 0 && !secure) return;
     const services = this.#servicesOf(parts);
-    const address = { host: http.bind, port: http.port };
-    if (http.port >= 0) this.#http = await listenForApi(address, services, parts.socketPath);
+    const handler = apiHandler(services);
+    if (http.port >= 0) this.#http = await listenHttp({ host: http.bind, port: http.port }, handler);
+    if (secure) await this.#listenSecurely({ host: http.bind, port: http.tlsPort }, tls, handler);
+    if (parts.socketPath !== null && (http.port >= 0 || secure)) {
+      this.#socket = await listenOnSocket(parts.socketPath, handler, services);
+    }
     if (metrics.port >= 0) this.#metrics = await listenForMetrics({ host: metrics.bind, port: metrics.port }, services);
     this.#lag.start();
     services.statistics.sampler.start();
   }
 
+  async #listenSecurely(address: Address, tls: TlsConfig, handler: HttpHandler): Promise<void> {
+    // Most brokers have none: their start does not load what TLS needs.
+    const { readTlsIdentity } = await import("./runtime/tls_identity.ts");
+    const { listenHttps } = await import("./runtime/https_server.ts");
+    const { certificate, key, versionMin } = tls;
+    this.#identity = readTlsIdentity({ certificatePath: certificate, keyPath: key, versionMin });
+    this.#https = await listenHttps(address, this.#identity, handler);
+  }
+
+  /**
+   * Reads certificate and key again: connections from now on get what is there. False when nothing has changed, or nothing
+   * is listened on over TLS; rejects with a TlsFault when it cannot be used, and changes nothing then.
+   */
+  async renewCertificate(): Promise<boolean> {
+    if (this.#identity === null || this.#https === null) return false;
+    const { readTlsIdentity } = await import("./runtime/tls_identity.ts");
+    const next = readTlsIdentity(this.#identity.files);
+    if (next.certificate === this.#identity.certificate && next.key === this.#identity.key) return false;
+    this.#https.renew(next);
+    this.#identity = next;
+    return true;
+  }
+
+  get #servers(): readonly (HttpServer | null)[] {
+    return [this.#http, this.#https, this.#socket, this.#metrics];
+  }
+
   async close(): Promise<void> {
     this.#statistics?.sampler.stop();
     this.#lag.stop();
-    await Promise.all([this.#http?.close(), this.#metrics?.close()]);
+    await Promise.all(this.#servers.map((server) => server?.close()));
   }
 
   #servicesOf(parts: HttpSideParts): HttpServices {
@@ -98,7 +136,7 @@ export class HttpSide {
       memoryLimit: () => config().memoryBytesMax,
       diskFree: () => parts.freeDiskBytes() ?? 0,
       diskFreeLimit: () => config().freeDiskBytesMin,
-    }, () => parts.otherSockets() + (this.#http?.connectionCount ?? 0) + (this.#metrics?.connectionCount ?? 0));
+    }, () => this.#servers.reduce((sum, server) => sum + (server?.connectionCount ?? 0), parts.otherSockets()));
     const statistics = this.#statistics = new Statistics({
       registry: this.registry,
       vhosts: realm.vhosts,
@@ -119,6 +157,7 @@ export class HttpSide {
       observations: this.observations,
       messageBytesMax: amqp.messageBytesMax,
       listeners,
+      certificate: () => this.#identity,
       log,
       report: (text) => getLogger(["leveret", "http"]).error("{text}", { text }),
     };

@@ -73,6 +73,10 @@ export const HTTP_HEADERS_MS_MAX = 10_000;
 export const HTTP_REQUEST_MS_MAX = 60_000;
 /** A connection without a request. */
 export const HTTP_IDLE_MS_MAX = 60_000;
+/** From accept to the end of the TLS handshake, absolute: who is nobody yet must not hold sockets. */
+export const TLS_HANDSHAKE_MS_MAX = 5_000;
+/** Queues that are followed over HTTP at a time: for each reader up to 1 MiB may wait. */
+export const TAILS_MAX = 100;
 /** A peer that takes nothing of its answer is cut off after it. */
 export const HTTP_STALL_MS_MAX = 30_000;
 /** A file of definitions: of a million queues, about. */

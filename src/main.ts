@@ -7,8 +7,19 @@ import { fail } from "./commands/failure.ts";
 import { addFlags, settingsOf } from "./commands/settings.ts";
 import { settingsText } from "./config/print.ts";
 import { suggestion } from "./config/nearest.ts";
+import type { StoppedBroker } from "./ctl/definitions.ts";
 import { CtlFault } from "./ctl/fault.ts";
+import { currentRuntime } from "./runtime/current.ts";
 import { DESCRIPTION, NAME, VERSION } from "./version.ts";
+
+const STOPPED_BROKER: StoppedBroker = {
+  async definitionsIn(...args) {
+    return (await import("./stopped_broker.ts")).definitionsIn(await currentRuntime(), ...args);
+  },
+  async addDefinitionsTo(...args) {
+    await (await import("./stopped_broker.ts")).addDefinitionsTo(await currentRuntime(), ...args);
+  },
+};
 
 const words = process.argv.slice(2);
 const program = await programFor(words);
@@ -56,7 +67,7 @@ async function programFor(words: readonly string[]): Promise<Command> {
     program.command("perf").description("load generator for any AMQP or MQTT broker");
   }
   if (words[0] === "ctl" || words[0] === "help") {
-    (await import("./ctl/command.ts")).registerCtl(program);
+    (await import("./ctl/command.ts")).registerCtl(program, STOPPED_BROKER);
   } else {
     program.command("ctl").description("look after a broker that runs");
   }

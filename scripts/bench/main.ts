@@ -27,7 +27,7 @@ for (let round = 1; round <= rounds; round++) {
   try {
     for (const row of rows) {
       for (const broker of brokers) {
-        if (row.relativeTo !== undefined && !LEVERET.includes(broker.name)) continue;
+        if ((row.relativeTo !== undefined || row.own) && !LEVERET.includes(broker.name)) continue;
         const measured = await measure(row, broker, seconds);
         if (measured === null) continue;
         const sample = { row: row.name, broker: broker.name, round, ...measured };

@@ -12,6 +12,8 @@ import {
 export const SYNC_IS_OFF = "sync is off: what is confirmed may be lost when the power goes";
 
 export interface ReloadActions {
+  /** Reads the certificate again; whether there is another one. Rejects when it cannot be used. */
+  renewCertificate(): Promise<boolean>;
   apply(values: Pick<OptionValues, LiveOptionName>): void;
   log(level: OptionValues["logLevel"]): void;
   info(text: string): void;
@@ -31,8 +33,8 @@ export class Reload {
   }
 
   /** A setting that cannot be read leaves all as they are: a running broker does not stop for a typing error. */
-  run(): void {
-    const { apply, log, info, warn } = this.#actions;
+  async run(): Promise<void> {
+    const { apply, log, info, warn, renewCertificate } = this.#actions;
     let next: Readonly<OptionValues>;
     try {
       next = this.#read();
@@ -45,6 +47,11 @@ export class Reload {
     log(this.#values.logLevel);
     apply(this.#values);
     if (live.length === 0) info("SIGHUP: no setting has changed");
+    try {
+      if (await renewCertificate()) info("SIGHUP: the certificate has been read anew");
+    } catch (error) {
+      warn(`SIGHUP: the certificate stays as it is: ${(error as Error).message}`);
+    }
     for (const name of live) info(`SIGHUP: ${placeOf(name)} is ${next[name]} now`);
     for (const name of changed) if (!isLive(name)) warn(`SIGHUP: ${placeOf(name)} has changed, which takes a restart`);
     if (live.includes("sync") && !next.sync) warn(SYNC_IS_OFF);

@@ -41,11 +41,12 @@ export async function serve(command: Command): Promise<void> {
   process.on("SIGINT", () => signals.receive("SIGINT"));
   const reload = new Reload(values, () => settingsOf(command).values, {
     apply: (config) => broker.reconfigure(config),
+    renewCertificate: () => broker.renewCertificate(),
     log: (level) => startLog(level, undefined, tap),
     info: (text) => log.info("{text}", { text }),
     warn: (text) => log.warn("{text}", { text }),
   });
-  process.on("SIGHUP", () => reload.run());
+  process.on("SIGHUP", () => void reload.run());
 
   try {
     await broker.start();

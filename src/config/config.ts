@@ -24,13 +24,28 @@ export interface Config {
   readonly statsIntervalMs: number;
   readonly statsLogSize: number;
   /** The HTTP API. */
-  readonly http: HttpConfig;
+  readonly http: ApiConfig;
   /** What Prometheus reads, without a password. */
   readonly metrics: HttpConfig;
   /** A definitions file to import at start; "" for none. */
   readonly loadDefinitions: string;
+  /** Of the HTTP API over TLS. */
+  readonly tls: TlsConfig;
   readonly amqp: AmqpConfig;
   readonly mqtt: MqttConfig;
+}
+
+export interface TlsConfig {
+  /** A file in PEM; "" for none, and then nothing is listened on over TLS. */
+  readonly certificate: string;
+  /** "": the key is in the certificate's file. */
+  readonly key: string;
+  readonly versionMin: OptionValues["tlsVersionMin"];
+}
+
+export interface ApiConfig extends HttpConfig {
+  /** The same over TLS. */
+  readonly tlsPort: number;
 }
 
 export interface HttpConfig {
@@ -73,10 +88,11 @@ export interface MqttConfig {
 }
 
 /** What a program that embeds the broker may give; everything else has its default. */
-export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt" | "http" | "metrics">> & {
+export type PartialConfig = Partial<Omit<Config, "amqp" | "mqtt" | "http" | "metrics" | "tls">> & {
+  readonly tls?: Partial<TlsConfig>;
   readonly amqp?: Partial<AmqpConfig>;
   readonly mqtt?: Partial<MqttConfig>;
-  readonly http?: Partial<HttpConfig>;
+  readonly http?: Partial<ApiConfig>;
   readonly metrics?: Partial<HttpConfig>;
 };
 
@@ -96,7 +112,7 @@ export function completeConfig(
   environment: Readonly<Record<string, string | undefined>> = {},
 ): Config {
   const values = defaultValues(environment);
-  const { amqp = {}, mqtt = {}, http = {}, metrics = {}, ...main } = given;
+  const { amqp = {}, mqtt = {}, http = {}, metrics = {}, tls = {}, ...main } = given;
   const { bind, port, ...amqpTuning } = amqp;
   const { bind: mqttBind, port: mqttPort, ...mqttTuning } = mqtt;
   const flat: Record<string, unknown> = {
@@ -110,6 +126,10 @@ export function completeConfig(
     mqttPort: mqttPort ?? OFF,
     httpBind: http.bind,
     httpPort: http.port ?? OFF,
+    httpTlsPort: http.tlsPort ?? OFF,
+    tlsCertificate: tls.certificate,
+    tlsKey: tls.key,
+    tlsVersionMin: tls.versionMin,
     metricsBind: metrics.bind,
     metricsPort: metrics.port ?? OFF,
   };
@@ -133,6 +153,9 @@ export function setValue(values: OptionValues, name: OptionName, value: unknown,
 }
 
 export function configOf(values: OptionValues): Config {
+  if (values.tlsKey !== "" && values.tlsCertificate === "") {
+    throw new ConfigFault("'tls_key' in [main] is there without 'tls_cert'");
+  }
   return Object.freeze({
     dataDir: values.dataDir,
     logLevel: values.logLevel,
@@ -147,9 +170,14 @@ export function configOf(values: OptionValues): Config {
     defaultUserOnlyLoopback: values.defaultUserOnlyLoopback,
     statsIntervalMs: values.statsIntervalMs,
     statsLogSize: values.statsLogSize,
-    http: Object.freeze({ bind: values.httpBind, port: values.httpPort }),
+    http: Object.freeze({ bind: values.httpBind, port: values.httpPort, tlsPort: values.httpTlsPort }),
     metrics: Object.freeze({ bind: values.metricsBind, port: values.metricsPort }),
     loadDefinitions: values.loadDefinitions,
+    tls: Object.freeze({
+      certificate: values.tlsCertificate,
+      key: values.tlsKey,
+      versionMin: values.tlsVersionMin,
+    }),
     amqp: Object.freeze({
       bind: values.amqpBind,
       port: values.amqpPort,

@@ -35,9 +35,10 @@ test("without any setting every option has its default", () => {
     defaultUserOnlyLoopback: true,
     statsIntervalMs: 5000,
     statsLogSize: 120,
-    http: { bind: "127.0.0.1", port: 15_672 },
+    http: { bind: "127.0.0.1", port: 15_672, tlsPort: 15_671 },
     metrics: { bind: "127.0.0.1", port: 15_692 },
     loadDefinitions: "",
+    tls: { certificate: "", key: "", versionMin: "1.2" },
     amqp: {
       bind: "127.0.0.1",
       port: 5672,

@@ -127,6 +127,27 @@ export const OPTIONS = {
     "",
     "definitions file, of RabbitMQ's format, that is imported at start; users that are there stay as they are",
   ),
+  tlsCertificate: main(
+    "tls_cert",
+    "--cert <file>",
+    textOrNone("the path of a file, or nothing"),
+    "",
+    "certificate of the HTTPS listener, and those that lead to one that clients know, in PEM; read again on SIGHUP",
+  ),
+  tlsKey: main(
+    "tls_key",
+    "--key <file>",
+    textOrNone("the path of a file, or nothing"),
+    "",
+    "key of that certificate, in PEM, without a password; nothing where it is in the same file; read again on SIGHUP",
+  ),
+  tlsVersionMin: main(
+    "tls_min_version",
+    "--tls-min-version <version>",
+    oneOf("1.2", "1.3"),
+    "1.2",
+    "oldest TLS that is spoken",
+  ),
   amqpBind: amqp("bind", "--bind <address>", text("an address"), "127.0.0.1", "address to listen on"),
   amqpPort: amqp(
     "port",
@@ -166,6 +187,14 @@ export const OPTIONS = {
     integer(-1, 65_535),
     15_672,
     "port to listen on for the HTTP API; 0 picks a free one, -1 turns it off",
+  ),
+  httpTlsPort: mgmt(
+    "tls_port",
+    "--https-port <n>",
+    integer(-1, 65_535),
+    15_671,
+    "port to listen on for the HTTP API over TLS, once there is tls_cert; 0 picks a free one, -1 turns it off",
+    ["https_port"],
   ),
   mqttBind: mqtt("bind", "--mqtt-bind <address>", text("an address"), "127.0.0.1", "address to listen on for MQTT"),
   mqttPort: mqtt(
@@ -241,31 +270,38 @@ export function flagName(option: Option<unknown>): string | null {
   return option.flag === null ? null : option.flag.split(" ")[0]!;
 }
 
-function main<T>(
+type Rest<T> = readonly [
   key: string,
   flag: string | null,
   kind: ValueKind<T>,
   fallback: T | null,
   help: string,
-  aliases: readonly string[] = [],
+  aliases?: readonly string[],
+];
+
+function main<T>(...rest: Rest<T>): Option<T> {
+  return optionIn("main", "LEVERET", rest);
+}
+
+function amqp<T>(...rest: Rest<T>): Option<T> {
+  return optionIn("amqp", "LEVERET_AMQP", rest);
+}
+
+function mgmt<T>(...rest: Rest<T>): Option<T> {
+  return optionIn("mgmt", "LEVERET_MGMT", rest);
+}
+
+function mqtt<T>(...rest: Rest<T>): Option<T> {
+  return optionIn("mqtt", "LEVERET_MQTT", rest);
+}
+
+function optionIn<T>(
+  section: Option<T>["section"],
+  prefix: string,
+  [key, flag, kind, fallback, help, aliases = []]: Rest<T>,
 ): Option<T> {
-  const environment = `LEVERET_${key.toUpperCase()}`;
-  return { section: "main", key, aliases, environment, flag, kind, fallback, help, isSecret: false };
-}
-
-function amqp<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
-  const environment = `LEVERET_AMQP_${key.toUpperCase()}`;
-  return { section: "amqp", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
-}
-
-function mgmt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
-  const environment = `LEVERET_MGMT_${key.toUpperCase()}`;
-  return { section: "mgmt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
-}
-
-function mqtt<T>(key: string, flag: string | null, kind: ValueKind<T>, fallback: T | null, help: string): Option<T> {
-  const environment = `LEVERET_MQTT_${key.toUpperCase()}`;
-  return { section: "mqtt", key, aliases: [], environment, flag, kind, fallback, help, isSecret: false };
+  const environment = `${prefix}_${key.toUpperCase()}`;
+  return { section, key, aliases, environment, flag, kind, fallback, help, isSecret: false };
 }
 
 function secret<T>(option: Option<T>): Option<T> {

@@ -5,6 +5,7 @@ import type { Message } from "../store/message.ts";
 import type { FieldTable } from "../wire/amqp_table.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
+import type { Observer } from "./observers.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer, Owner } from "./queue.ts";
 import type { QueueCounters } from "./statistics/counters.ts";
@@ -65,6 +66,8 @@ export interface AnyQueue extends Target {
   readonly getter: MessageGetter;
   /** Settles everything that is ready; returns how many. */
   purge(): number;
+  /** Shows what comes in from now on to somebody; what it returns ends that. Refuses where nothing is kept. */
+  observe(observer: Observer): () => void;
   /** Another policy holds, at once. */
   configure(policy: EffectivePolicy | null): void;
   /** Somebody declared it again. */

@@ -4,6 +4,7 @@
 import type { AnyQueue } from "./any_queue.ts";
 import { argumentsToJson } from "./arguments.ts";
 import type { Binding, Exchange } from "./exchange.ts";
+import { Queue } from "./queue.ts";
 
 export type Entry = Record<string, unknown>;
 
@@ -20,7 +21,8 @@ export function exchangeEntry(vhost: string, exchange: Exchange): Entry {
 
 export function queueEntry(vhost: string, queue: AnyQueue): Entry {
   const { name, id, autoDelete, args } = queue;
-  return { op: "queue", vhost, name, id, autoDelete, args: argumentsToJson(args) };
+  const entry = { op: "queue", vhost, name, id, autoDelete, args: argumentsToJson(args) };
+  return queue instanceof Queue && queue.paused ? { ...entry, paused: true } : entry;
 }
 
 export function bindingEntry(op: "bind" | "unbind", vhost: string, binding: Binding): Entry {

@@ -114,6 +114,15 @@ export class DefinitionsReplay {
         return this.#noteId(Number(entry.id));
       case "queue-delete":
         return void vhost.queues.delete(name);
+      case "queue-pause":
+      case "queue-resume": {
+        // Its place stays: its bindings are older.
+        const queue = vhost.queues.get(name);
+        if (queue !== undefined) {
+          vhost.queues.set(name, { ...queue, entry: { ...queue.entry, paused: op === "queue-pause" } });
+        }
+        return;
+      }
       case "bind":
         // Taken out first, so that it stands where it was made last: some exchanges go by the order of their bindings.
         vhost.bindings.delete(bindingKey(entry));
@@ -192,7 +201,8 @@ export class DefinitionsReplay {
     }
     for (const { entry } of entries.queues.values()) {
       const id = Number(entry.id);
-      vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, argumentsFromJson(entry.args) as Arguments);
+      const args = argumentsFromJson(entry.args) as Arguments;
+      vhost.restoreQueue(String(entry.name), id, entry.autoDelete === true, args, entry.paused === true);
     }
     for (const placed of entries.bindings.values()) if (!restoreBinding(vhost, entries, placed)) loose++;
     for (const { kind, name, value } of entries.records.values()) {

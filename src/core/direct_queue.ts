@@ -93,6 +93,10 @@ export class DirectQueue implements AnyQueue, Source {
     throw new Refusal("not-implemented", `basic.get not supported by queue '${this.name}', which keeps nothing`);
   }
 
+  observe(): never {
+    throw new Refusal("not-implemented", `queue '${this.name}' keeps nothing: follow the exchange that it is bound to`);
+  }
+
   purge(): number {
     return 0;
   }

@@ -1,6 +1,7 @@
 // Parameters: named values that belong to a component, of a virtual host or of the whole broker. Nothing here knows what
 // most of them mean. Each change is an entry of the definitions log.
 
+import { hideSecrets } from "../lib/secret_text.ts";
 import { PARAMETER_LENGTH_MAX, PARAMETERS_MAX } from "../limits.ts";
 import type { DefinitionsSink, Entry } from "./definitions.ts";
 import { checkName } from "./identity/names.ts";
@@ -45,7 +46,8 @@ export class Parameters {
     checkParameter(name, value);
     const known = COMPONENTS.get(component);
     if (known !== undefined && !known.accepts(value)) {
-      invalid(`${name} should be a ${known.what}, actually was ${erlangText(value)}`);
+      // It is said to who gave it, and in the log where that was a file.
+      invalid(`${name} should be a ${known.what}, actually was ${hideSecrets(erlangText(value))}`);
     }
     const key = keyOf(component, name);
     const isNew = !this.#parameters.has(key);

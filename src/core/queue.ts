@@ -17,6 +17,7 @@ import { isExpired } from "./expiration.ts";
 import { Expiry } from "./expiry.ts";
 import { Lease } from "./lease.ts";
 import { readHeaders } from "./message_headers.ts";
+import { type Observer, Observers } from "./observers.ts";
 import { Pace, type Waiter } from "./pace.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { QueueServices } from "./queue_services.ts";
@@ -38,6 +39,9 @@ const MORE = 1;
 const HELD = 2;
 
 export type { Consumer, Owner } from "./consumer.ts";
+
+/** A message is looked at within one call, so one is enough for all queues. */
+const SCRATCH = new Message();
 
 export interface QueueOptions {
   readonly durable: boolean;
@@ -72,8 +76,9 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** An operator holds its messages back: nobody is given any, publishing goes on. */
   #paused = false;
   #queued = false;
-  /** Messages have a time to live or there is a limit: more has to be done than to deliver. */
+  /** Messages have a time to live, there is a limit, or somebody looks on: more has to be done than to deliver. */
   #ruled = false;
+  #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
   #unseen = false;
@@ -86,7 +91,6 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly #rota: ConsumerRota<Consumer>;
   readonly #services: QueueServices;
   readonly #turn: Turn;
-  readonly #message = new Message();
 
   constructor(name: string, id: number, options: QueueOptions, store: MessageStore, services: QueueServices) {
     const { settings } = options;
@@ -125,7 +129,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const services = this.#services;
     this.#maxLength = settings.maxLength ?? Infinity;
     this.#maxLengthBytes = settings.maxLengthBytes ?? Infinity;
-    this.#ruled = settings.bounded || this.#deduplication !== null;
+    this.#ruled = settings.bounded || this.#deduplication !== null || this.#observers !== null;
     if (!settings.countsDeliveries) this.#counts = null;
     else if (this.#counts === null) this.#counts = new DeliveryCounts(store, settings.deliveryLimit);
     else this.#counts.limit = settings.deliveryLimit;
@@ -185,6 +189,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     if (key !== null) this.#deduplication!.remember(key, headers, message.timestampMs);
     if (!this.warm) this.#services.warmed(this);
     this.#expiry?.arrived(message);
+    this.#observers?.saw(message);
     this.wake();
     return true;
   }
@@ -234,7 +239,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #serveConsumers(nowMs: number): boolean {
     const { store } = this;
     const rota = this.#rota;
-    const message = this.#message;
+    const message = SCRATCH;
     const counts = this.#counts;
     const hasTtl = this.settings.messageTtlMs !== null;
     let bytes = SERVE_BYTES_MAX;
@@ -257,7 +262,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** After the consumers have had their share: keeps the limits, and an eye on the head's time. */
   #tidy(): void {
     const { store } = this;
-    const message = this.#message;
+    const message = SCRATCH;
     if (this.settings.overflow === "drop-head") {
       while (store.readyCount > 0 && this.#isOver(0, 0) && store.next(message)) this.#drop(message, "maxlen");
     }
@@ -275,7 +280,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Gives one message to a client that asks for it; null when none is ready. The caller settles or requeues it. */
   get(): MessageType | null {
     this.#lease?.renew();
-    const message = this.#message;
+    const message = SCRATCH;
     if (this.#paused || !this.#settleHead() || !this.store.next(message)) return null;
     if (message.redelivered) this.#counts?.tell(message);
     // Another is at the head.
@@ -311,7 +316,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   #dropExpired(nowMs: number, most: number): Dropping {
     const { store } = this;
-    const message = this.#message;
+    const message = SCRATCH;
     const hasTtl = this.settings.messageTtlMs !== null;
     const toExchange = this.settings.deadLetterExchange !== null;
     let left = most;
@@ -356,7 +361,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   /** Given back once too often; false when it is damaged, which its next delivery will find. */
   #buryAt(position: number): boolean {
-    const message = this.#message;
+    const message = SCRATCH;
     try {
       this.store.read(position, message);
     } catch (fault) {
@@ -389,7 +394,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     return this.#paused;
   }
 
-  /** Until the broker stops or somebody resumes it. */
+  /** See `VirtualHost.setPaused`, which remembers it. */
   pause(): void {
     this.#paused = true;
     this.#pace?.close();
@@ -398,6 +403,17 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   resume(): void {
     this.#paused = false;
     this.wake();
+  }
+
+  observe(observer: Observer): () => void {
+    (this.#observers ??= new Observers()).add(observer);
+    this.#ruled = true;
+    return () => {
+      this.#observers?.delete(observer);
+      if (this.#observers?.count !== 0) return;
+      this.#observers = null;
+      this.#ruled = this.settings.bounded || this.#deduplication !== null || this.#expiry !== null;
+    };
   }
 
   addConsumer(consumer: Consumer, where: string): Source {
@@ -422,6 +438,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** The queue is deleted; returns the consumers that it had. */
   end(): Consumer[] {
     this.gone = true;
+    this.#observers?.end();
     this.#expiry?.close();
     this.#pace?.close();
     this.#endLease();

@@ -3,12 +3,14 @@
 
 import { assert } from "../lib/assert.ts";
 import { steadyMs } from "../lib/clock.ts";
-import type { Message } from "../store/message.ts";
+import { Message } from "../store/message.ts";
+import type { StreamCursor } from "../store/stream_cursor.ts";
 import type { StreamStore } from "../store/stream_store.ts";
 import type { AnyQueue, ConsumeRequest, MessageGetter, Source } from "./any_queue.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Binding } from "./exchange.ts";
 import { checkConsumers } from "./consumer_rota.ts";
+import { type Observer, Observers } from "./observers.ts";
 import type { EffectivePolicy } from "./policies/policy.ts";
 import type { Consumer } from "./queue.ts";
 import { Refusal } from "./refusal.ts";
@@ -55,6 +57,9 @@ export class Stream implements AnyQueue, Servable {
   warm = false;
   readonly #text: string;
   readonly #readers = new Map<Consumer, StreamReader>();
+  #observation: StreamObservation | null = null;
+  /** Somebody reads or looks on. */
+  #isRead = false;
   #queued = false;
 
   constructor(name: string, id: number, options: StreamOptions, store: StreamStore, services: StreamServices) {
@@ -80,7 +85,7 @@ export class Stream implements AnyQueue, Servable {
     this.store.append(message);
     this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
-    if (this.consumers.length > 0) this.wake();
+    if (this.#isRead) this.wake();
     return true;
   }
 
@@ -98,6 +103,7 @@ export class Stream implements AnyQueue, Servable {
     this.#queued = false;
     if (this.gone) return false;
     for (const reader of this.#readers.values()) reader.wake();
+    this.#observation?.show();
     return false;
   }
 
@@ -113,6 +119,7 @@ export class Stream implements AnyQueue, Servable {
     const reader = new StreamReader(this, consumer, reading);
     this.#readers.set(consumer, reader);
     consumers.push(consumer);
+    this.#isRead = true;
     reader.wake();
     return reader;
   }
@@ -123,7 +130,25 @@ export class Stream implements AnyQueue, Servable {
     this.#readers.delete(consumer);
     this.consumers.splice(this.consumers.lastIndexOf(consumer), 1);
     reader.close();
+    this.#isRead = this.consumers.length > 0 || this.#observation !== null;
     return this.consumers.length === 0;
+  }
+
+  observe(observer: Observer): () => void {
+    this.#observation ??= new StreamObservation(this.store.cursor());
+    this.#observation.observers.add(observer);
+    this.#isRead = true;
+    return () => {
+      this.#observation?.observers.delete(observer);
+      if (this.#observation?.observers.count !== 0) return;
+      this.#endObservation();
+    };
+  }
+
+  #endObservation(): void {
+    this.#observation?.close();
+    this.#observation = null;
+    this.#isRead = this.consumers.length > 0;
   }
 
   get getter(): MessageGetter {
@@ -149,6 +174,7 @@ export class Stream implements AnyQueue, Servable {
   end(): Consumer[] {
     this.gone = true;
     for (const reader of this.#readers.values()) reader.close();
+    this.#endObservation();
     this.#readers.clear();
     return this.consumers.splice(0);
   }
@@ -156,6 +182,29 @@ export class Stream implements AnyQueue, Servable {
   /** Now and then: lets go what is older or more than its limits allow. */
   retain(nowMs: number): void {
     this.store.retain(nowMs);
+  }
+}
+
+/** What has come in since the last look, read again from the store: a stream has it all. */
+class StreamObservation {
+  readonly observers = new Observers();
+  readonly #cursor: StreamCursor;
+  readonly #message = new Message();
+
+  constructor(cursor: StreamCursor) {
+    this.#cursor = cursor;
+    cursor.seek({ kind: "next" });
+  }
+
+  /** All that one turn has brought, which is bounded. */
+  show(): void {
+    while (this.#cursor.next(this.#message)) this.observers.saw(this.#message);
+    this.#cursor.cool();
+  }
+
+  close(): void {
+    this.observers.end();
+    this.#cursor.close();
   }
 }
 

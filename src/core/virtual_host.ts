@@ -16,6 +16,7 @@ import { type Route, Router } from "./exchanges/router.ts";
 import { Parameters } from "./parameters.ts";
 import { Policies } from "./policies/policies.ts";
 import { type QueueDeclaration, QueueFactory, settingsOf, withDefaultType } from "./queue_factory.ts";
+import { Queue } from "./queue.ts";
 import { checkProperties } from "./queue_settings.ts";
 import { Records } from "./records.ts";
 import { Refusal } from "./refusal.ts";
@@ -200,6 +201,17 @@ export class VirtualHost {
     return { queue, durable: true };
   }
 
+  /** Holds its messages back, until somebody lets it go on. Returns whether that is to survive a restart. */
+  setPaused(queue: Queue, paused: boolean): boolean {
+    const logged = this.#logged(queue);
+    if (logged && queue.paused !== paused) {
+      this.#log({ op: paused ? "queue-pause" : "queue-resume", vhost: this.name, name: queue.name });
+    }
+    if (paused) queue.pause();
+    else queue.resume();
+    return logged;
+  }
+
   /** Returns the number of messages that went with it, and whether something durable changed. */
   deleteQueue(
     queue: AnyQueue,
@@ -324,8 +336,9 @@ export class VirtualHost {
   // Definitions
 
   /** A queue of the definitions log, with the id under which its messages lie. */
-  restoreQueue(name: string, id: number, autoDelete: boolean, args: Arguments): void {
-    this.#addQueue(name, id, { durable: true, autoDelete, exclusive: false, args }, null);
+  restoreQueue(name: string, id: number, autoDelete: boolean, args: Arguments, paused: boolean): void {
+    const queue = this.#addQueue(name, id, { durable: true, autoDelete, exclusive: false, args }, null);
+    if (paused && queue instanceof Queue) queue.pause();
   }
 
   /** All that is durable here, as entries of the definitions log. */

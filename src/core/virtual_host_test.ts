@@ -405,6 +405,33 @@ test("a log played back gives what was durable, and nothing that was deleted or 
   }
 });
 
+test("a queue that is held back is so after a restart, until somebody lets it go on, and keeps its bindings", () => {
+  const { vhost, log, queue } = setUp();
+  const names = ["held", "freed", "again", "anew"];
+  const [held, freed, again, anew] = names.map((name) => queue(name)) as [Queue, Queue, Queue, Queue];
+  for (const one of [held, freed, again, anew]) vhost.bind("amq.fanout", one, "", NO_ARGUMENTS);
+  const transient = queue("transient", TRANSIENT);
+  assert.equal(vhost.setPaused(transient, true), false);
+  for (const one of [held, freed, again, anew]) assert.equal(vhost.setPaused(one, true), true);
+  const entries = log.length;
+  vhost.setPaused(held, true);
+  assert.equal(log.length, entries, "what is so already is not written again");
+  vhost.setPaused(freed, false);
+  vhost.setPaused(again, false);
+  vhost.setPaused(again, true);
+  vhost.removeQueue(anew);
+  queue("anew");
+  for (const entries of [log, [...vhost.entries()]]) {
+    const replay = new DefinitionsReplay();
+    for (const entry of entries) replay.replay(JSON.parse(JSON.stringify(entry)));
+    const fresh = setUp();
+    replay.restore(fresh.vhost);
+    const paused = names.filter((name) => (fresh.vhost.queue(name) as Queue).paused);
+    assert.deepEqual(paused, ["held", "again"]);
+    assert.equal(fresh.vhost.exchange("amq.fanout").bindingCount, 3);
+  }
+});
+
 test("bindings come back in the order of their making, which some exchanges go by", () => {
   const { vhost, log, queue } = setUp();
   const declare = () => vhost.declareExchange("e", { ...EXCHANGE, type: "x-consistent-hash" });

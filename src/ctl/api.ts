@@ -1,8 +1,10 @@
 // Requests to the HTTP API: what is asked, what came back, and what went wrong in words that name the thing.
 
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
+import { request as requestSecurely } from "node:https";
 import { addressReason } from "../runtime/address.ts";
 import { CtlFault, EXIT_UNREACHABLE, usageFault } from "./fault.ts";
+import { EventParser } from "./event_parser.ts";
 import type { Place } from "./place.ts";
 import { quoted } from "./text.ts";
 
@@ -36,9 +38,21 @@ export interface AskOptions {
   /** Becomes JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** How long the broker may be silent at least, milliseconds. */
+  readonly silentMs?: number;
   /** Somebody else than the place says. */
   readonly as?: { readonly user: string; readonly password: string };
 }
+
+export interface Follower {
+  begun(): void;
+  /** `kind` is "message" where the broker gives none. */
+  event(kind: string, data: string): void;
+  readonly stop: Promise<void>;
+}
+
+/** Events of a broker that has nothing to tell come every 15 s, milliseconds. */
+const SIGN_OF_LIFE_MS = 40_000;
 
 export interface Answer {
   readonly status: number;
@@ -103,16 +117,47 @@ export class Api {
   }
 
   /** One request, whatever the answer. Rejects when there is none. */
-  ask(method: Method, { text: path }: Path, options: AskOptions = {}): Promise<Answer> {
+  async ask(method: Method, path: Path, options: AskOptions = {}): Promise<Answer> {
+    const { answer, failed } = await this.#send(method, path, options);
+    return await Promise.race([wholeOf(answer), failed]);
+  }
+
+  /**
+   * Server-sent events as they come, until the broker ends them, or `stop` is asked for. Rejects when the broker refuses,
+   * or is silent for longer than it would ever be.
+   */
+  async follow(path: Path, what: string, { begun, event, stop }: Follower): Promise<void> {
+    const { answer, failed } = await this.#send("GET", path, { silentMs: SIGN_OF_LIFE_MS });
+    if (answer.statusCode !== 200) return this.#expect(await Promise.race([wholeOf(answer), failed]), what);
+    begun();
+    const parser = new EventParser(event);
+    const decoder = new TextDecoder();
+    const ended = new Promise<void>((resolve) => answer.on("end", resolve));
+    answer.on("data", (part: Uint8Array) => parser.push(decoder.decode(part, { stream: true })));
+    try {
+      await Promise.race([ended, stop, failed]);
+    } finally {
+      answer.destroy();
+    }
+  }
+
+  /** Resolves with the head of an answer; `failed` rejects when its rest does not come. */
+  #send(method: Method, { text: path }: Path, options: AskOptions): Promise<Sent> {
     const { place } = this;
     const { query = {}, body, as = place.socketPath === null ? place : null, headers = {} } = options;
+    const timeoutMs = Math.max(this.#timeoutMs, options.silentMs ?? 0);
     const search = new URLSearchParams(query).toString();
     const payload = body === undefined ? null : Buffer.from(JSON.stringify(body));
-    return new Promise((resolve, reject) => {
-      const fail = (reason: string) => {
-        reject(new CtlFault(`no answer from ${place.text}: ${reason}`, EXIT_UNREACHABLE));
-      };
-      const asked = request({
+    const failed = Promise.withResolvers<never>();
+    // Whoever has its answer waits for it no more.
+    failed.promise.catch(() => {});
+    const fail = (reason: string) => {
+      failed.reject(new CtlFault(`no answer from ${place.text}: ${reason}`, EXIT_UNREACHABLE));
+    };
+    const { secure, trusted } = place;
+    const head = new Promise<Sent>((resolve) => {
+      const asked = (secure ? requestSecurely : request)({
+        ...(trusted === null ? {} : { ca: trusted }),
         ...(place.socketPath === null ? { host: place.host, port: place.port } : { socketPath: place.socketPath }),
         method,
         path: `${place.prefix}/api/${path}${search === "" ? "" : `?${search}`}`,
@@ -123,22 +168,47 @@ export class Api {
           ...headers,
         },
       }, (answer) => {
-        const parts: Uint8Array[] = [];
-        answer.on("data", (part: Uint8Array) => parts.push(part));
         answer.on("error", (error) => fail(addressReason(error)));
-        answer.on("end", () => {
-          if (!answer.complete) return fail("the answer is cut off");
-          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") });
+        answer.on("close", () => {
+          if (!answer.complete) fail("the answer is cut off");
         });
+        resolve({ answer, failed: failed.promise });
       });
-      asked.on("error", (error) => fail(addressReason(error)));
-      asked.setTimeout(this.#timeoutMs, () => {
-        fail(`silent for ${this.#timeoutMs / 1000} s`);
+      asked.on("error", (error) => fail(certificateReason(error) ?? addressReason(error)));
+      asked.setTimeout(timeoutMs, () => {
+        fail(`silent for ${timeoutMs / 1000} s`);
         asked.destroy();
       });
       asked.end(payload ?? undefined);
     });
+    return Promise.race([head, failed.promise]);
   }
+}
+
+interface Sent {
+  readonly answer: IncomingMessage;
+  readonly failed: Promise<never>;
+}
+
+/** Never resolves when it does not come whole. */
+function wholeOf(answer: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve) => {
+    const parts: Uint8Array[] = [];
+    answer.on("data", (part: Uint8Array) => parts.push(part));
+    answer.on("end", () => {
+      if (answer.complete) resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") });
+    });
+  });
+}
+
+/** What is wrong with the broker's certificate, where that is the reason; runtimes have their own words for it. */
+function certificateReason(error: Error): string | null {
+  const code = (error as { code?: unknown }).code ?? "";
+  const text = `${code} ${error.message}`;
+  if (/ALTNAME|NotValidForName/i.test(text)) return "its certificate is for another name";
+  if (/CERT_HAS_EXPIRED|Expired/.test(text)) return "its certificate has expired";
+  if (!/SELF_SIGNED|VERIFY|ISSUER|UnknownIssuer|CERT/i.test(text)) return null;
+  return "its certificate is not trusted: --tls-ca-cert-file names those that are";
 }
 
 function encoded(text: string): string {

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { Commands } from "./commands.ts";
 import { addCompletion } from "./completion.ts";
 import { addConnections } from "./connections.ts";
-import { addDefinitions } from "./definitions.ts";
+import { addDefinitions, type StoppedBroker } from "./definitions.ts";
 import { addLists } from "./lists.ts";
 import { addMessages } from "./messages.ts";
 import { URI_DEFAULT, URI_VARIABLE } from "./place.ts";
@@ -17,8 +17,8 @@ import { addVhosts } from "./vhosts.ts";
 
 const TIMEOUT_S = 60;
 
-/** Adds `ctl` with its commands to the program. */
-export function registerCtl(program: Command): Command {
+/** Adds `ctl` with its commands to the program. `stopped`: for what can be done while no broker runs. */
+export function registerCtl(program: Command, stopped: StoppedBroker | null = null): Command {
   const ctl = program.command("ctl")
     .description("look after a broker that runs: queues, users, policies, connections, definitions")
     .usage("[options] <command>")
@@ -27,6 +27,7 @@ export function registerCtl(program: Command): Command {
       new Option("--data-dir <dir>", "the data directory of a broker on this machine: no password is needed")
         .conflicts("uri"),
     )
+    .option("--tls-ca-cert-file <file>", "certificates, in PEM, that the broker's is held against over https://")
     .option("-p, --vhost <name>", "the virtual host (default: /)")
     .option("--json", "print JSON")
     .option("-s, --silent", "no line with the names of columns above a table")
@@ -43,7 +44,7 @@ export function registerCtl(program: Command): Command {
   addConnections(commands);
   addUsers(commands);
   addVhosts(commands);
-  addDefinitions(commands);
+  addDefinitions(commands, stopped);
   addCompletion(commands);
   return ctl;
 }

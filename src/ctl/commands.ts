@@ -12,6 +12,7 @@ import { tableText } from "./text.ts";
 export interface CommonFlags {
   readonly uri?: string;
   readonly dataDir?: string;
+  readonly tlsCaCertFile?: string;
   readonly vhost?: string;
   readonly json?: true;
   readonly silent?: true;

@@ -1,262 +1,139 @@
-// `tail`: what goes through an exchange, seen by a queue of our own that is bound to it and gone with us. A queue cannot be
-// followed like that: whoever gets its messages to look at them marks them redelivered and changes their order.
+// `tail`: what comes into a queue, or goes through an exchange, as it comes and without taking it from anybody.
 
 import process from "node:process";
-import type { AmqpChannel, ChannelHandler } from "../client/amqp_channel.ts";
-import { type AmqpConnection, connectAmqp } from "../client/amqp_connection.ts";
-import { AmqpFault } from "../client/amqp_fault.ts";
-import { type AmqpUri, AmqpUriFault, parseAmqpUri } from "../client/amqp_uri.ts";
-import { currentRuntime } from "../runtime/current.ts";
-import { ConnectFault } from "../runtime/fault.ts";
-import { VERSION } from "../version.ts";
-import {
-  type BasicConsumeOk,
-  type BasicDeliver,
-  type BasicQosOk,
-  decodeMethod,
-  METHOD_BASIC_CONSUME_OK,
-  METHOD_BASIC_QOS_OK,
-  METHOD_QUEUE_BIND_OK,
-  METHOD_QUEUE_DECLARE_OK,
-  type QueueBindOk,
-  type QueueDeclareOk,
-  writeBasicAck,
-  writeBasicConsume,
-  writeBasicQos,
-  writeQueueBind,
-  writeQueueDeclare,
-} from "../wire/amqp_methods.ts";
-import { decodeHeader, HEADER_PREFIX_BYTES, type Properties, readBodySize } from "../wire/amqp_properties.ts";
-import { tableOf, toPlain } from "../wire/amqp_table.ts";
-import { at, type Row } from "./api.ts";
+import { at } from "./api.ts";
 import type { Call, Commands } from "./commands.ts";
-import { CtlFault, EXIT_UNREACHABLE, usageFault } from "./fault.ts";
-import { quoted, tableText } from "./text.ts";
-import { integer, type JsonObject, jsonOption } from "./words.ts";
+import { type ExchangeTailFlags, tailExchange } from "./exchange_tail.ts";
+import { CtlFault, usageFault } from "./fault.ts";
+import { type Seen, writeHead, writeSeen } from "./seen.ts";
+import { quoted } from "./text.ts";
+import { integer, jsonOption } from "./words.ts";
 
-/** Messages that are on their way to the screen; the next ones wait in the queue. */
-const PREFETCH = 100;
-/** The queue holds no more; the oldest go when nobody keeps up with reading. */
-const QUEUE_LENGTH_MAX = 10_000;
-/** Types that send each message to each binding that matches: one more takes nothing from the others. */
-const TYPES: readonly string[] = ["direct", "fanout", "topic", "headers"];
-const AMQP_PORT = 5672;
-const COLUMNS = ["exchange", "routing_key", "properties", "payload"];
+/** Messages that wait for whoever reads too slowly what we print; the oldest go. */
+const WAITING_MAX = 10_000;
 
-interface TailFlags {
-  readonly routingKey?: string;
-  readonly arguments?: JsonObject;
-  readonly count?: number;
-  readonly amqpUri?: string;
-}
-
-interface Seen {
-  readonly exchange: string;
-  readonly routing_key: string;
-  readonly properties: Row;
-  readonly payload: string;
-  readonly payload_encoding: "string" | "base64";
+interface TailFlags extends ExchangeTailFlags {
+  readonly queue?: true;
+  readonly exchange?: true;
 }
 
 export function addTail(commands: Commands): void {
   commands.add<TailFlags>(
-    "tail <exchange>",
-    "show what is published to an exchange, as it comes, without taking it from anybody; over AMQP",
+    "tail <name>",
+    "show what comes into a queue, or is published to an exchange, as it comes, without taking it from anybody; of an " +
+      "exchange over AMQP",
     tail,
   )
-    .option("-k, --routing-key <key>", "as a queue is bound (default: # with a topic exchange, else nothing)")
+    .option("--queue", "it is the queue of this name, where there is an exchange, too")
+    .option("--exchange", "it is the exchange of this name")
+    .option(
+      "-k, --routing-key <key>",
+      "as a queue is bound to the exchange (default: # with a topic exchange, else nothing)",
+    )
     .option("--arguments <json>", "arguments of the binding: headers to match", jsonOption("what --arguments gives"))
     .option("-n, --count <n>", "end after so many messages", integer(1, 2 ** 31))
     .option("--amqp-uri <uri>", "where AMQP is (default: as the API tells, with the same user)");
 }
 
-async function tail(call: Call<TailFlags>, exchange?: string): Promise<void> {
+async function tail(call: Call<TailFlags>, name?: string): Promise<void> {
+  if (name === "") throw usageFault("nothing can be bound to the default exchange");
+  if (await isQueue(call, name!)) await tailQueue(call, name!);
+  else await tailExchange(call, name!);
+}
+
+/** What is meant by a name; flags that are of use for exchanges alone say it, too. */
+async function isQueue({ api, vhost, flags }: Call<TailFlags>, name: string): Promise<boolean> {
+  const { queue, exchange, routingKey, arguments: args, amqpUri } = flags;
+  const forExchange = exchange === true || routingKey !== undefined || args !== undefined || amqpUri !== undefined;
+  if (queue === true && forExchange) throw usageFault("--queue goes with none of the flags that are for exchanges");
+  if (queue === true) return true;
+  if (forExchange) return false;
+  const where = `in vhost ${quoted(vhost)}`;
+  const hasQueue = await api.has(at`queues/${vhost}/${name}`, `queue ${quoted(name)} ${where}`);
+  const hasExchange = await api.has(at`exchanges/${vhost}/${name}`, `exchange ${quoted(name)} ${where}`);
+  if (hasQueue && hasExchange) {
+    throw usageFault(`there is a queue and an exchange ${quoted(name)} ${where}: --queue or --exchange says which`);
+  }
+  if (!hasQueue && !hasExchange) throw new CtlFault(`queue or exchange ${quoted(name)} ${where}: not found`);
+  return hasQueue;
+}
+
+async function tailQueue(call: Call<TailFlags>, queue: string): Promise<void> {
   const { api, vhost, flags } = call;
-  const what = `exchange ${quoted(exchange!)} in vhost ${quoted(vhost)}`;
-  if (exchange === "") throw usageFault("nothing can be bound to the default exchange");
-  const shown = await api.get(at`exchanges/${vhost}/${exchange!}`, what);
-  const type = typeOf(shown);
-  if (!TYPES.includes(type)) {
-    throw new CtlFault(`${what} is of type ${type}: a queue more would take messages from the others`);
-  }
-  const routingKey = flags.routingKey ?? (type === "topic" ? "#" : "");
-  const uri = await amqpOf(call);
-  let connection: AmqpConnection | undefined;
-  try {
-    connection = await connectAmqp(await currentRuntime(), uri, `leveret ctl ${VERSION}`);
-    await follow(connection, call, exchange!, routingKey);
-  } catch (error) {
-    if (error instanceof ConnectFault) throw new CtlFault(error.message, EXIT_UNREACHABLE);
-    if (error instanceof AmqpFault) throw new CtlFault(`${what}: ${error.message}`);
-    throw error;
-  } finally {
-    await connection?.close();
-  }
-}
-
-function typeOf(exchange: Row): string {
-  const type = exchange["type"] as string;
-  if (type !== "x-delayed-message") return type;
-  return String((exchange["arguments"] as Row)["x-delayed-type"]);
-}
-
-async function amqpOf({ api, vhost, flags }: Call<TailFlags>): Promise<AmqpUri> {
-  if (flags.amqpUri !== undefined) {
-    try {
-      return { ...parseAmqpUri(flags.amqpUri), virtualHost: vhost };
-    } catch (error) {
-      throw error instanceof AmqpUriFault ? usageFault(error.message) : error;
-    }
-  }
-  const { listeners = [] } = await api.get<{ listeners?: { protocol: string; port: number }[] }>(
-    at`overview`,
-    "overview",
-  );
-  const port = listeners.find(({ protocol }) => protocol === "amqp")?.port ?? AMQP_PORT;
-  const { host, user, password } = api.place;
-  const nothing = { heartbeatS: null, frameBytesMax: null, channelMax: null };
-  return { host, port, user, password, virtualHost: vhost, ...nothing };
-}
-
-/** Resolves when the wanted number has been shown or somebody interrupts. */
-async function follow(
-  connection: AmqpConnection,
-  call: Call<TailFlags>,
-  exchange: string,
-  routingKey: string,
-): Promise<void> {
-  const channel = await connection.openChannel();
-  const { queue } = await channel.call<QueueDeclareOk>(
-    METHOD_QUEUE_DECLARE_OK,
-    (out, number) =>
-      writeQueueDeclare(out, number, {
-        queue: "",
-        passive: false,
-        durable: false,
-        exclusive: true,
-        autoDelete: true,
-        noWait: false,
-        arguments: tableOf({ "x-max-length": QUEUE_LENGTH_MAX }),
-      }),
-  );
-  const args = tableOf((call.flags.arguments ?? {}) as Parameters<typeof tableOf>[0]);
-  await channel.call<QueueBindOk>(
-    METHOD_QUEUE_BIND_OK,
-    (out, number) => writeQueueBind(out, number, { queue, exchange, routingKey, noWait: false, arguments: args }),
-  );
-  await channel.call<BasicQosOk>(
-    METHOD_BASIC_QOS_OK,
-    (out, number) => writeBasicQos(out, number, { prefetchSize: 0, prefetchCount: PREFETCH, global: false }),
-  );
-  const done = Promise.withResolvers<void>();
-  let left = call.flags.count ?? Infinity;
-  channel.handler = new Watcher((seen, deliveryTag) => {
-    if (left === 0) return;
-    left--;
-    const isLast = left === 0;
-    // What has not been taken from us holds the next ones back.
-    void call.write(lineOf(call, seen)).then(() => {
-      if (isLast) return done.resolve();
-      writeBasicAck(connection.out, channel.number, { deliveryTag, multiple: false });
-      connection.flush();
-    });
-  }, (fault) => done.reject(fault));
-  const interrupt = () => done.resolve();
+  const what = `queue ${quoted(queue)} in vhost ${quoted(vhost)}`;
+  const stop = Promise.withResolvers<void>();
+  const printer = new Printer(call, flags.count ?? Infinity, () => stop.resolve());
+  const interrupt = () => stop.resolve();
   process.once("SIGINT", interrupt);
   process.once("SIGTERM", interrupt);
+  let end: string | null = null;
   try {
-    await consume(channel, queue);
-    if (!call.json) await call.writeTable(COLUMNS, []);
-    await done.promise;
+    await api.follow(at`queues/${vhost}/${queue}/tail`, what, {
+      begun: () => printer.begin(),
+      event(kind, data) {
+        if (kind === "message") printer.print(JSON.parse(data) as Seen);
+        else if (kind === "missed") printer.missed(Number(data));
+        else if (kind === "end") end = JSON.parse(data) as string;
+      },
+      stop: stop.promise,
+    });
+    await printer.done();
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);
   }
+  if (end !== null) throw new CtlFault(`${what}: ${end}`);
 }
 
-async function consume(channel: AmqpChannel, queue: string): Promise<void> {
-  await channel.call<BasicConsumeOk>(
-    METHOD_BASIC_CONSUME_OK,
-    (out, number) =>
-      writeBasicConsume(out, number, {
-        queue,
-        consumerTag: "",
-        noLocal: false,
-        noAck: false,
-        exclusive: true,
-        noWait: false,
-        arguments: new Map(),
-      }),
-  );
-}
+/** Prints one behind the other, as fast as somebody reads. */
+class Printer {
+  readonly #call: Call<TailFlags>;
+  readonly #full: () => void;
+  #left: number;
+  #waiting: Seen[] = [];
+  #missed = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #busy = false;
 
-/** Puts messages together from what comes on a channel. */
-class Watcher implements ChannelHandler {
-  readonly #show: (seen: Seen, deliveryTag: number) => void;
-  readonly #failed: (fault: AmqpFault) => void;
-  #delivery: BasicDeliver | null = null;
-  #properties: Row = {};
-  #parts: Uint8Array[] = [];
-  #left = 0;
-
-  constructor(show: (seen: Seen, deliveryTag: number) => void, failed: (fault: AmqpFault) => void) {
-    this.#show = show;
-    this.#failed = failed;
+  constructor(call: Call<TailFlags>, count: number, full: () => void) {
+    this.#call = call;
+    this.#left = count;
+    this.#full = full;
   }
 
-  deliver(bytes: Uint8Array, at: number, size: number): void {
-    this.#delivery = decodeMethod(bytes, at, size) as BasicDeliver;
+  begin(): void {
+    this.#writing = writeHead(this.#call);
   }
 
-  header(bytes: Uint8Array, at: number, size: number): void {
-    const start = at + HEADER_PREFIX_BYTES;
-    this.#properties = propertiesOf(decodeHeader(bytes, start, size - HEADER_PREFIX_BYTES));
-    this.#left = readBodySize(bytes, start);
-    if (this.#left === 0) this.#complete();
+  print(seen: Seen): void {
+    if (this.#left === 0) return;
+    this.#left--;
+    this.#waiting.push(seen);
+    if (this.#waiting.length > WAITING_MAX) {
+      this.#waiting.shift();
+      this.#missed++;
+    }
+    if (!this.#busy) {
+      this.#busy = true;
+      this.#writing = this.#writing.then(() => this.#write());
+    }
+    if (this.#left === 0) this.#full();
   }
 
-  body(bytes: Uint8Array, at: number, size: number): void {
-    this.#parts.push(bytes.slice(at, at + size));
-    this.#left -= size;
-    if (this.#left === 0) this.#complete();
+  missed(count: number): void {
+    this.#missed += count;
   }
 
-  turn(): void {}
-
-  settle(): void {}
-
-  closed(fault: AmqpFault | null): void {
-    this.#failed(fault ?? new AmqpFault(0, "the connection is closed"));
+  async #write(): Promise<void> {
+    for (let seen = this.#waiting.shift(); seen !== undefined; seen = this.#waiting.shift()) {
+      if (this.#missed > 0) process.stderr.write(`leveret ctl: ${this.#missed} messages missed\n`);
+      this.#missed = 0;
+      await writeSeen(this.#call, seen);
+    }
+    this.#busy = false;
   }
 
-  #complete(): void {
-    const { exchange, routingKey, deliveryTag } = this.#delivery!;
-    const body = Buffer.concat(this.#parts.splice(0));
-    this.#show({ exchange, routing_key: routingKey, properties: this.#properties, ...payloadOf(body) }, deliveryTag);
+  done(): Promise<void> {
+    return this.#writing;
   }
-}
-
-function payloadOf(body: Buffer): Pick<Seen, "payload" | "payload_encoding"> {
-  try {
-    const payload = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body);
-    return { payload, payload_encoding: "string" };
-  } catch {
-    return { payload: body.toString("base64"), payload_encoding: "base64" };
-  }
-}
-
-/** With the API's names. */
-function propertiesOf(properties: Properties): Row {
-  const fields = Object.entries(properties).filter(([name, value]) => name !== "bodySize" && value !== undefined);
-  return Object.fromEntries(fields.map(([name, value]) => {
-    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    if (value instanceof Map) return [snake, toPlain(value)];
-    return [snake, typeof value === "bigint" ? `${value}` : value];
-  }));
-}
-
-function lineOf(call: Call, seen: Seen): string {
-  if (call.json) return `${JSON.stringify(seen)}\n`;
-  const row: Row = { ...seen };
-  return tableText([], [COLUMNS.map((name) => row[name])], { header: false, aligned: false });
 }

@@ -2,7 +2,7 @@
 
 import type { Context } from "hono";
 import { VERSION } from "../version.ts";
-import type { HttpHandler } from "../runtime/http_server.ts";
+import type { HttpHandler } from "../runtime/http_exchange.ts";
 import { BasicAuthenticator } from "./authenticator.ts";
 import { addBindings } from "./bindings.ts";
 import { addConnections } from "./connections.ts";
@@ -20,6 +20,7 @@ import { type HttpEnv, Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";
 import { addDefinitions } from "./definitions.ts";
 import { addPolicies } from "./policies.ts";
+import { addTail } from "./tail.ts";
 import { addUsers } from "./users.ts";
 import { addVhosts } from "./vhosts.ts";
 
@@ -55,6 +56,7 @@ export function buildApi(services: HttpServices): { readonly handler: HttpHandle
   addPolicies(router, services);
   addDefinitions(router, services);
   addMessages(router, services);
+  addTail(router);
   addHealth(router, services);
   addFeatures(router, services, authenticator);
   addLogStream(router, services);

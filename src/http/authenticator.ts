@@ -3,7 +3,7 @@
 import type { Management } from "../core/management/management.ts";
 import { NO_PASSWORD } from "../core/identity/password_hash.ts";
 import { User } from "../core/identity/users.ts";
-import type { HttpExchange } from "../runtime/http_server.ts";
+import type { HttpExchange } from "../runtime/http_exchange.ts";
 import { Caller, LocalCaller } from "./access.ts";
 import type { Authenticator } from "./router.ts";
 

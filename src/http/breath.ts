@@ -1,8 +1,8 @@
 // Long work in slices: whoever walks over many things asks now and then whether others should have their turn.
 
-const SLICE_MS = 4;
+const SLICE_MS = 2;
 /** The clock is looked at once for so many steps. */
-const STEPS = 64;
+const STEPS = 16;
 
 export class Breath {
   #steps = 0;

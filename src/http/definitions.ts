@@ -2,7 +2,7 @@
 
 import { z } from "@hono/zod-openapi";
 import { HTTP_DEFINITIONS_BYTES_MAX } from "../limits.ts";
-import type { HttpExchange } from "../runtime/http_server.ts";
+import type { HttpExchange } from "../runtime/http_exchange.ts";
 import { badRequest } from "./problem.ts";
 import { jsonOf, type Router } from "./router.ts";
 import type { HttpServices } from "./services.ts";

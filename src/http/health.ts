@@ -13,9 +13,17 @@ const PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
   amqp: ["amqp", "amqp091", "amqp0.9.1"],
   mqtt: ["mqtt"],
   http: ["http"],
+  https: ["https"],
   metrics: ["http/prometheus", "prometheus"],
 };
-const UNITS: Readonly<Record<string, number>> = { days: 1, weeks: 7, months: 30, years: 365 };
+/** Milliseconds. */
+const DAY_MS = 86_400_000;
+const UNITS: Readonly<Record<string, number>> = {
+  days: DAY_MS,
+  weeks: 7 * DAY_MS,
+  months: 365 / 12 * DAY_MS,
+  years: 365 * DAY_MS,
+};
 const STATUSES = [200, 503];
 const damages = z.array(
   z.object({
@@ -114,14 +122,42 @@ export function addHealth(router: Router, services: HttpServices): void {
   check("/api/health/checks/below-node-connection-limit", "More connections may come", () => null);
   check(
     "/api/health/checks/certificate-expiration/{within}/{unit}",
-    "No certificate expires within a time; there are none",
+    "No certificate expires within a time",
     ({ within, unit }) => {
-      if (!/^\d{1,6}$/.test(within!) || UNITS[unit!] === undefined) {
-        throw badRequest("expected a number, and days, weeks, months or years");
-      }
-      return null;
+      const expired = expiring(services, msOf(within!, unit!));
+      return expired.length === 0 ? null : { reason: "Certificates expiring", expired };
     },
   );
+}
+
+/** Listeners whose certificate, or one of those behind it, counts no longer after `withinMs`, or not yet. */
+function expiring({ certificate, listeners, product }: HttpServices, withinMs: number): object[] {
+  const identity = certificate();
+  if (identity === null) return [];
+  const nowMs = Date.now();
+  const bad = identity.validity.filter(({ fromMs, untilMs }) => untilMs < nowMs + withinMs || fromMs > nowMs);
+  if (bad.length === 0) return [];
+  return listeners().filter(({ protocol }) => protocol === "https").map(({ protocol, host, port }) => ({
+    node: product.node,
+    protocol,
+    interface: host,
+    port,
+    certfile: identity.files.certificatePath,
+    certfile_expires_on: bad.map(({ fromMs, untilMs }) => {
+      return fromMs > nowMs
+        ? "Certificate is not yet valid"
+        : new Date(untilMs).toISOString().slice(0, 19).replace("T", " ");
+    }),
+    cacertfile: "",
+    cacertfile_expires_on: [],
+  }));
+}
+
+function msOf(within: string, unit: string): number {
+  if (!/^\d{1,6}$/.test(within)) throw badRequest("Invalid expiration value.");
+  const ms = Object.hasOwn(UNITS, unit.toLowerCase()) ? UNITS[unit.toLowerCase()] : undefined;
+  if (ms === undefined) throw badRequest("Time unit not recognised. Supported units: days, weeks, months, years.");
+  return Number(within) * ms;
 }
 
 function portOf(text: string): number {

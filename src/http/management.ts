@@ -1,35 +1,30 @@
-// The listeners for HTTP: the API, and apart from it, on a port of its own and without a password, what Prometheus reads.
+// The listeners for HTTP: the API, over TLS too where there is a certificate, and apart from it, on a port of its own and
+// without a password, what Prometheus reads.
 
-import { type HttpHandler, type HttpServer, listenHttp, listenHttpSocket } from "../runtime/http_server.ts";
+import type { HttpHandler } from "../runtime/http_exchange.ts";
+import { type HttpServer, listenHttp, listenHttpSocket } from "../runtime/http_server.ts";
 import type { Address } from "../runtime/runtime.ts";
 import type { HttpServices } from "./services.ts";
 
+/** What answers the API's requests, for all listeners. */
+export function apiHandler(services: HttpServices): HttpHandler {
+  return whenAsked(async () => (await import("./api.ts")).buildApi(services).handler);
+}
+
 /**
- * On an address, and on a Unix socket where `socketPath` names one; that one is for comfort, and that it cannot be had ends
- * nothing. Rejects with a ListenFault.
+ * On a Unix socket. It is for comfort: that it cannot be had is said, and ends nothing.
  */
-export async function listenForApi(
-  address: Address,
-  services: HttpServices,
-  socketPath: string | null,
-): Promise<HttpServer> {
-  const handler = whenAsked(async () => (await import("./api.ts")).buildApi(services).handler);
-  const server = await listenHttp(address, handler);
-  if (socketPath === null) return server;
-  let local: HttpServer;
+export async function listenOnSocket(
+  path: string,
+  handler: HttpHandler,
+  { report }: HttpServices,
+): Promise<HttpServer | null> {
   try {
-    local = await listenHttpSocket(socketPath, handler);
+    return await listenHttpSocket(path, handler);
   } catch (error) {
-    services.report(`no local socket: ${(error as Error).message}`);
-    return server;
+    report(`no local socket: ${(error as Error).message}`);
+    return null;
   }
-  return {
-    address: server.address,
-    get connectionCount() {
-      return server.connectionCount + local.connectionCount;
-    },
-    close: async () => void await Promise.all([server.close(), local.close()]),
-  };
 }
 
 /** Rejects with a ListenFault. */

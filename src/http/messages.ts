@@ -3,17 +3,17 @@
 import { z } from "@hono/zod-openapi";
 import type { MessageGetter } from "../core/any_queue.ts";
 import type { Session } from "../core/identity/session.ts";
-import { routeTexts } from "../core/message_route.ts";
 import { Refusal } from "../core/refusal.ts";
 import type { VirtualHost } from "../core/virtual_host.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { Message, MESSAGE_EXPIRES, MESSAGE_PERSISTENT } from "../store/message.ts";
-import { decodeHeader, type Properties, putProperties } from "../wire/amqp_properties.ts";
-import { tableOf, toPlain } from "../wire/amqp_table.ts";
+import { type Properties, putProperties } from "../wire/amqp_properties.ts";
+import { tableOf } from "../wire/amqp_table.ts";
 import { putLonglong, putShortString } from "../wire/amqp_values.ts";
 import { argumentsOf, plainOf } from "./arguments.ts";
 import { exchangeName } from "./bindings.ts";
 import { onDisk } from "./durable.ts";
+import { messageJson } from "./message_json.ts";
 import { accessRefused, badRequest, Problem } from "./problem.ts";
 import { NOBODY } from "./queues.ts";
 import type { Router } from "./router.ts";
@@ -69,16 +69,16 @@ const getBody = z.object({
   truncate: z.union([z.int(), z.string().regex(/^\d{1,9}$/).transform(Number)]).optional(),
 }).openapi("GetRequest");
 
-const messageAnswer = z.object({
+const shownMessage = z.object({
   payload_bytes: z.number(),
   redelivered: z.boolean(),
   exchange: z.string(),
   routing_key: z.string(),
-  message_count: z.number(),
   properties: z.record(z.string(), z.unknown()),
   payload: z.string(),
   payload_encoding: z.enum(["string", "base64"]),
-}).openapi("Message");
+});
+const messageAnswer = shownMessage.extend({ message_count: z.number() }).openapi("Message");
 
 export function addMessages(router: Router, services: HttpServices): void {
   const { messageBytesMax } = services;
@@ -156,7 +156,8 @@ export function addMessages(router: Router, services: HttpServices): void {
             else counted.get++;
             if (message.redelivered) counted.redeliver++;
           }
-          answers.push(messageJson(message, getter.store.readyCount, body.encoding, body.truncate));
+          const left = getter.store.readyCount;
+          answers.push({ ...messageJson(message, body.encoding, body.truncate), message_count: left });
         }
       } finally {
         for (const settle of done) settle();
@@ -329,52 +330,4 @@ function payloadOf(payload: string, encoding: "string" | "base64"): Uint8Array {
   const compact = payload.replace(/\s+/g, "");
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) throw badRequest("payload is not base64");
   return new Uint8Array(Buffer.from(compact, "base64"));
-}
-
-function messageJson(message: Message, left: number, encoding: "auto" | "base64", truncate = Infinity): object {
-  const [exchange, routingKey] = routeTexts(message);
-  const { header, headerAt, headerBytes, body, bodyAt, bodyBytes } = message;
-  const bytes = body.subarray(bodyAt, bodyAt + Math.min(bodyBytes, truncate));
-  return {
-    payload_bytes: bodyBytes,
-    redelivered: message.redelivered,
-    exchange,
-    routing_key: routingKey,
-    message_count: left,
-    properties: propertiesJson(decodeHeader(header, headerAt, headerBytes)),
-    ...encoded(bytes, encoding, bodyBytes > truncate),
-  };
-}
-
-function encoded(bytes: Uint8Array, encoding: "auto" | "base64", isCut: boolean): object {
-  const base64 = () => ({ payload: Buffer.from(bytes).toString("base64"), payload_encoding: "base64" });
-  if (encoding === "base64") return base64();
-  try {
-    // What is cut may end in the middle of a character.
-    const payload = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut });
-    return { payload, payload_encoding: "string" };
-  } catch {
-    return base64();
-  }
-}
-
-function propertiesJson(properties: Properties): Record<string, unknown> {
-  const { headers, timestamp } = properties;
-  const json: Record<string, unknown> = {
-    type: properties.type,
-    timestamp: typeof timestamp === "bigint" ? timestamp.toString() : timestamp,
-    message_id: properties.messageId,
-    expiration: properties.expiration,
-    reply_to: properties.replyTo,
-    correlation_id: properties.correlationId,
-    priority: properties.priority,
-    delivery_mode: properties.deliveryMode,
-    headers: headers === undefined ? undefined : toPlain(headers),
-    content_encoding: properties.contentEncoding,
-    content_type: properties.contentType,
-    user_id: properties.userId,
-    app_id: properties.appId,
-    cluster_id: properties.clusterId,
-  };
-  return json;
 }

@@ -1,6 +1,6 @@
 // Metrics by themselves: for a scraper on a port that only it can reach.
 
-import type { HttpHandler } from "../runtime/http_server.ts";
+import type { HttpHandler } from "../runtime/http_exchange.ts";
 import { BasicAuthenticator } from "./authenticator.ts";
 import { addMetrics } from "./metrics_routes.ts";
 import { Router } from "./router.ts";

@@ -9,7 +9,7 @@ export function nameMatcher(text: string, isPattern: boolean): (name: string) =>
     return (name) => name.toLowerCase().includes(wanted);
   }
   try {
-    const pattern = new Pattern(text);
+    const pattern = new Pattern(text, true);
     return (name) => pattern.test(name);
   } catch (error) {
     if (!(error instanceof PatternFault)) throw error;

@@ -29,7 +29,12 @@ const CHURN = [
 ];
 
 /** RabbitMQ's names of protocols that it shows listeners with. */
-const PROTOCOLS: Readonly<Record<string, string>> = { amqp: "amqp", http: "http", metrics: "http/prometheus" };
+const PROTOCOLS: Readonly<Record<string, string>> = {
+  amqp: "amqp",
+  http: "http",
+  https: "https",
+  metrics: "http/prometheus",
+};
 
 export function addOverview(router: Router, services: HttpServices): void {
   const { product, statistics } = services;
@@ -159,16 +164,21 @@ function exchangeTypes(): object[] {
   return EXCHANGE_TYPES.map((name) => ({ name, description: `exchange of type ${name}`, enabled: true }));
 }
 
-function contexts({ product, listeners }: HttpServices): object[] {
-  return listeners().filter(({ protocol }) => protocol === "http").map(({ host, port }) => ({
+function contexts({ product, listeners, certificate }: HttpServices): object[] {
+  const files = certificate()?.files;
+  return listeners().filter(({ protocol }) => protocol === "http" || protocol === "https").map((
+    { protocol, host, port },
+  ) => ({
     node: product.node,
     description: `${productName(product.name)} management`,
     path: "/",
     ip: host,
     port: `${port}`,
-    protocol: "http",
+    protocol,
     cowboy_opts: "",
-    ssl_opts: [],
+    ssl_opts: protocol === "http"
+      ? []
+      : { certfile: files?.certificatePath, keyfile: files?.keyPath || files?.certificatePath },
   }));
 }
 

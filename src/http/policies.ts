@@ -3,13 +3,17 @@
 import { z } from "@hono/zod-openapi";
 import type { Json } from "../core/policies/json.ts";
 import type { PolicyKind } from "../core/policies/policy.ts";
+import { hasHidden, HIDDEN, hideSecrets } from "../lib/secret_text.ts";
+import type { Caller } from "./access.ts";
 import { created, noContent } from "./json.ts";
 import { answerList, listQuery } from "./list.ts";
-import { notFound } from "./problem.ts";
+import { badRequest, notFound } from "./problem.ts";
 import type { Router } from "./router.ts";
 import { limitBody, listAnswer, parameterAnswer, plainFields, policyAnswer } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
 
+/** Of lists and dictionaries within each other, in a parameter. */
+const DEPTH_MAX = 100;
 const PUT = [201, 204];
 const json = z.unknown().refine((value) => value !== undefined, "expected a value").transform((value) => value as Json);
 
@@ -103,7 +107,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
   const fields = plainFields(parameterAnswer);
   const nameOf = ({ name }: { readonly name: string }) => name;
   router.add("get", "/api/parameters", { ...list, summary: "All parameters" }, ({ query, caller }) => {
-    const items = management.listParameters().filter(({ vhost }) => caller.sees(vhost));
+    const items = management.listParameters().filter(({ vhost }) => caller.sees(vhost)).map(shownTo(caller));
     return answerList({ items, fields, context: null, nameOf }, query);
   });
   router.add(
@@ -113,7 +117,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
     ({ params, query, caller }) => {
       const items = management.listParameters().filter(({ vhost, component }) => {
         return component === params.component && caller.sees(vhost);
-      });
+      }).map(shownTo(caller));
       return answerList({ items, fields, context: null, nameOf }, query);
     },
   );
@@ -123,7 +127,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
     { ...list, summary: "Parameters of a component in a virtual host" },
     ({ params, query, caller }) => {
       const all = management.listParameters(caller.vhost(params.vhost).name);
-      const items = all.filter(({ component }) => component === params.component);
+      const items = all.filter(({ component }) => component === params.component).map(shownTo(caller));
       return answerList({ items, fields, context: null, nameOf }, query);
     },
   );
@@ -134,7 +138,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
     ({ params, caller }) => {
       const parameter = management.getParameter(caller.vhost(params.vhost).name, params.component, params.name);
       if (parameter === null) throw notFound();
-      return parameter;
+      return shownTo(caller)(parameter);
     },
   );
   router.add(
@@ -144,6 +148,7 @@ function addParameters(router: Router, { management }: HttpServices): void {
     async ({ params, body, caller }) => {
       const { name: vhost } = caller.vhostToChange(params.vhost);
       expectMore(params.component, caller);
+      expectWhole(body.value);
       const isNew = await management.putParameter(vhost, params.component, params.name, body.value);
       return isNew ? created() : noContent();
     },
@@ -160,6 +165,31 @@ function addParameters(router: Router, { management }: HttpServices): void {
   );
 }
 
+/**
+ * Passwords in URIs (of shovels, federation) are administrators' own: whoever else may set a parameter sees them hidden. A
+ * definitions file, which administrators alone read, has them.
+ */
+function shownTo(caller: Caller): <T extends { readonly value: Json }>(parameter: T) => T {
+  if (caller.has("administrator")) return (parameter) => parameter;
+  return (parameter) => ({ ...parameter, value: withTexts(parameter.value, hideSecrets) });
+}
+
+/** What was read with a hidden password and is written again would lose it; to fill it in would send it wherever one likes. */
+function expectWhole(value: Json): void {
+  withTexts(value, (text) => {
+    if (hasHidden(text)) throw badRequest(`a password is hidden in the value (${HIDDEN}): it takes the whole URI`);
+    return text;
+  });
+}
+
+function withTexts(value: Json, change: (text: string) => string, depth = 0): Json {
+  if (typeof value === "string") return change(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth > DEPTH_MAX) throw badRequest(`value: more than ${DEPTH_MAX} levels deep`);
+  if (Array.isArray(value)) return value.map((item: Json) => withTexts(item, change, depth + 1));
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, withTexts(item, change, depth + 1)]));
+}
+
 /** What only administrators set by its own path, they alone set as a parameter. */
 function expectMore(component: string, caller: { expect(access: "administrator"): void }): void {
   if (component === "vhost-limits" || component === "operator_policy") caller.expect("administrator");
@@ -173,16 +203,16 @@ function addGlobalParameters(router: Router, { management }: HttpServices): void
     "get",
     "/api/global-parameters",
     { summary: "Global parameters", tag, access, answer: z.array(answer) },
-    () => management.listGlobalParameters(),
+    ({ caller }) => management.listGlobalParameters().map(shownTo(caller)),
   );
   router.add(
     "get",
     "/api/global-parameters/{name}",
     { summary: "One global parameter", tag, access, answer },
-    ({ params }) => {
+    ({ params, caller }) => {
       const value = management.getGlobalParameter(params.name);
       if (value === undefined) throw notFound();
-      return { name: params.name, value };
+      return shownTo(caller)({ name: params.name, value });
     },
   );
   router.add(
@@ -190,6 +220,7 @@ function addGlobalParameters(router: Router, { management }: HttpServices): void
     "/api/global-parameters/{name}",
     { summary: "Make or change a global parameter", tag, access, body: valueBody, statuses: PUT },
     async ({ params, body }) => {
+      expectWhole(body.value);
       return await management.putGlobalParameter(params.name, body.value) ? created() : noContent();
     },
   );

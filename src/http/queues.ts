@@ -18,7 +18,7 @@ import { Rates, ratesQuery } from "./rates.ts";
 import type { Router } from "./router.ts";
 import { argumentsSchema, bindingAnswer, flagQuery, listAnswer, queueAnswer, switchSchema } from "./schemas.ts";
 import type { HttpServices } from "./services.ts";
-import { type Fields, shape, shapeOne } from "./shape.ts";
+import { type FieldPath, type Fields, shape, shapeOne } from "./shape.ts";
 import { type InVhost, inVhosts } from "./vhost_items.ts";
 
 const TAG = "Queues";
@@ -50,7 +50,7 @@ export const queueFields: Fields<Item, QueueContext> = {
   exclusive_consumer_tag: ({ item }) => item.consumers.find(({ exclusive }) => exclusive)?.shown?.tag ?? null,
   single_active_consumer_tag: ({ item }) => singleActiveTag(item),
   messages: ({ item: { counters: { messages } } }) => messages.readyCount + messages.unackedCount,
-  messages_details: ({ item }, { rates }) => rates.lengthsOf(item.counters)["messages_details"],
+  messages_details: ({ item }, { rates }) => rates.lengthOf(item.counters),
   messages_ready: ({ item: { counters: { messages } } }) => messages.readyCount,
   messages_ready_details: ({ item }, { rates }) => rates.of(item.counters, "messages_ready", rates.lengths),
   messages_unacknowledged: ({ item: { counters: { messages } } }) => messages.unackedCount,
@@ -100,6 +100,11 @@ const oneQueueFields: Fields<Item, QueueContext> = {
   incoming: () => [],
 };
 
+function keyOf(path: FieldPath, { rates }: QueueContext): ((item: Item) => unknown) | null {
+  const key = rates.keyAt(path);
+  return key === null ? null : ({ item }) => key.of(item.counters);
+}
+
 interface QueueCall {
   readonly params: { readonly vhost: string; readonly name: string };
   readonly caller: Caller;
@@ -144,6 +149,7 @@ export function addQueues(router: Router, services: HttpServices): void {
         context: contextOf(query),
         nameOf: ({ item }) => item.name,
         groupOf: ({ vhost }) => vhost.name,
+        keyOf,
       }, query);
     });
   }
@@ -155,6 +161,7 @@ export function addQueues(router: Router, services: HttpServices): void {
       fields: queueFields,
       context: contextOf(call.query),
       nameOf: ({ item }) => item.name,
+      keyOf,
     }, call.query);
   });
   router.add(
@@ -237,22 +244,22 @@ function addSwitches(
   find: FindQueue,
 ): void {
   const acts = {
-    pause: [(queue: Queue) => queue.pause(), "Hold a queue's messages back"],
-    resume: [(queue: Queue) => queue.resume(), "Let a paused queue go on"],
-    restart: [restart, "Close a queue's files and open them anew, and let it go on"],
+    pause: "Hold a queue's messages back",
+    resume: "Let a paused queue go on",
+    restart: "Close a queue's files and open them anew, and let it go on",
   } as const;
-  const act = (call: QueueCall, verb: keyof typeof acts): void => {
+  const act = async (call: QueueCall, verb: keyof typeof acts): Promise<Response> => {
     const { vhost, item } = find(call);
     call.caller.authorize(vhost, "configure", "queue", item.name);
     if (!(item instanceof Queue)) throw badRequest(`a queue of type ${item.settings.type} cannot be told to ${verb}`);
-    acts[verb][0](item);
-    services.turn.schedule();
+    if (verb === "restart") item.store.cool();
+    return await declared(services, true, vhost.setPaused(item, verb === "pause"));
   };
   for (const verb of Object.keys(acts) as (keyof typeof acts)[]) {
     router.add(
       "put",
       `/api/queues/{vhost}/{name}/${verb}`,
-      { summary: acts[verb][1], tag: TAG },
+      { summary: acts[verb], tag: TAG },
       (call) => act(call, verb),
     );
   }
@@ -267,14 +274,9 @@ function addSwitches(
       // Of mirrored queues: there is nothing that could be behind.
       if (action === "sync" || action === "cancel_sync") return;
       if (!Object.hasOwn(acts, action)) throw badRequest(`unknown action '${action}'`);
-      act(call, action as keyof typeof acts);
+      return act(call, action as keyof typeof acts);
     },
   );
-}
-
-function restart(queue: Queue): void {
-  queue.store.cool();
-  queue.resume();
 }
 
 export function checkName(name: string): void {

@@ -3,6 +3,7 @@
 
 import { z } from "@hono/zod-openapi";
 import type { Sampled } from "../core/statistics/counters.ts";
+import type { FieldPath } from "./shape.ts";
 import { type Rate, type Sampler, type SampleRange, sumOfRates } from "../core/statistics/sampler.ts";
 
 const SECONDS_MAX = 86_400 * 30;
@@ -43,40 +44,55 @@ export class Rates {
     this.node = rangeOf(query.node_stats_age, query.node_stats_incr);
   }
 
+  /** A fast way to what lies at a path, for sorting; null where there is none. `path` begins with a field of a queue. */
+  keyAt([top, ...inner]: FieldPath): RateKey | null {
+    if (top === "message_stats") return RateKey.ofStats(this.#sampler, inner);
+    return top === undefined ? null : RateKey.ofLengths(this.#sampler, [top, ...inner]);
+  }
+
   of(source: Sampled, field: string, range: SampleRange | null): Rate {
     return this.#sampler.rate(source, field, range);
   }
 
   /** Each of `fields` and its details. */
   all(source: Sampled, fields: readonly string[], range: SampleRange | null): Record<string, unknown> {
-    const values = valuesOf(source);
     const result: Record<string, unknown> = {};
+    this.#put(result, source, valuesOf(source), fields, range);
+    return result;
+  }
+
+  #put(
+    result: Record<string, unknown>,
+    source: Sampled,
+    values: Values,
+    fields: readonly string[],
+    range: SampleRange | null,
+  ): void {
     for (const field of fields) {
       result[field] = values.get(field) ?? 0;
       result[`${field}_details`] = this.of(source, field, range);
     }
-    return result;
   }
 
   /** `message_stats`; undefined when nothing has happened yet. */
   messageStats(source: Sampled, range = this.messages): Record<string, unknown> | undefined {
     const values = valuesOf(source);
-    const happened = (fields: readonly string[]) => fields.some((field) => (values.get(field) ?? 0) > 0);
-    const published = PUBLISHED.filter((field) => values.has(field));
-    const delivered = DELIVERED.filter((field) => values.has(field));
-    if (!happened(published) && !happened(delivered)) return undefined;
-    return {
-      ...(happened(delivered) ? { ...this.all(source, delivered, range), ...this.#deliverGet(source, range) } : {}),
-      ...(happened(published) ? this.all(source, published, range) : {}),
-    };
+    const published = values.someOf(PUBLISHED);
+    const delivered = values.someOf(DELIVERED);
+    if (!published && !delivered) return undefined;
+    const result: Record<string, unknown> = {};
+    if (delivered) {
+      this.#put(result, source, values, values.known(DELIVERED), range);
+      result["deliver_get"] = DELIVER_GET.reduce((sum, field) => sum + (values.get(field) ?? 0), 0);
+      result["deliver_get_details"] = DELIVER_GET.map((field) => this.of(source, field, range)).reduce(sumOfRates);
+    }
+    if (published) this.#put(result, source, values, values.known(PUBLISHED), range);
+    return result;
   }
 
-  #deliverGet(source: Sampled, range: SampleRange | null): Record<string, unknown> {
-    const values = valuesOf(source);
-    return {
-      deliver_get: DELIVER_GET.reduce((sum, field) => sum + (values.get(field) ?? 0), 0),
-      deliver_get_details: DELIVER_GET.map((field) => this.of(source, field, range)).reduce(sumOfRates),
-    };
+  /** `messages_details`. */
+  lengthOf(source: Sampled, range = this.lengths): Rate {
+    return LENGTHS.map((field) => this.of(source, field, range)).reduce(sumOfRates);
   }
 
   /** `messages` and its parts, each with details. */
@@ -95,6 +111,83 @@ export class Rates {
   }
 }
 
+/**
+ * What lies at a path of one of the above, without the rest of it being made: `publish`, `publish_details.rate`. For very
+ * many sources of one kind. Null for what is no number.
+ */
+export class RateKey {
+  readonly #sampler: Sampler;
+  readonly #isRate: boolean;
+  /** They are summed up. */
+  readonly #names: readonly string[];
+  /** Unless one of these has ever been counted there is none; null where that does not matter. */
+  readonly #group: readonly string[] | null;
+  #fields: readonly string[] | null = null;
+  #indexes: readonly number[] = [];
+  #groupIndexes: readonly number[] = [];
+  #values = new Float64Array(0);
+
+  private constructor(
+    sampler: Sampler,
+    isRate: boolean,
+    names: readonly string[],
+    group: readonly string[] | null,
+  ) {
+    this.#sampler = sampler;
+    this.#isRate = isRate;
+    this.#names = names;
+    this.#group = group;
+  }
+
+  /** `path`: within `message_stats`. */
+  static ofStats(sampler: Sampler, path: FieldPath): RateKey | null {
+    const number = numberAt(path);
+    if (number === null) return null;
+    const { name, isRate } = number;
+    if (name === "deliver_get") return new RateKey(sampler, isRate, DELIVER_GET, DELIVERED);
+    const group = [PUBLISHED, DELIVERED].find((group) => group.includes(name)) ?? null;
+    return group === null ? null : new RateKey(sampler, isRate, [name], group);
+  }
+
+  /** `path`: `messages_details.rate` and its parts. */
+  static ofLengths(sampler: Sampler, path: FieldPath): RateKey | null {
+    const number = numberAt(path);
+    if (number === null || !number.isRate) return null;
+    if (number.name === "messages") return new RateKey(sampler, true, LENGTHS, null);
+    return LENGTHS.includes(number.name) ? new RateKey(sampler, true, [number.name], null) : null;
+  }
+
+  /** Undefined where there is none. */
+  of(source: Sampled): number | undefined {
+    if (source.fields !== this.#fields) this.#learn(source.fields);
+    const values = this.#values;
+    source.read(values);
+    if (this.#indexes.length === 0) return undefined;
+    if (this.#group !== null && !this.#groupIndexes.some((index) => values[index]! > 0)) return undefined;
+    let sum = 0;
+    for (const index of this.#indexes) sum += this.#isRate ? this.#sampler.rateAt(source, index) : values[index]!;
+    return sum;
+  }
+
+  #learn(fields: readonly string[]): void {
+    const indexesOf = (names: readonly string[]) => names.map((name) => fields.indexOf(name)).filter((at) => at >= 0);
+    this.#fields = fields;
+    this.#indexes = indexesOf(this.#names);
+    this.#groupIndexes = indexesOf(this.#group ?? []);
+    this.#values = new Float64Array(fields.length);
+  }
+}
+
+const DETAILS = "_details";
+
+/** `publish` and `publish_details.rate`; null for other paths. */
+function numberAt([name, member, ...more]: FieldPath): { readonly name: string; readonly isRate: boolean } | null {
+  if (name === undefined || more.length > 0) return null;
+  if (member === undefined) return name.endsWith(DETAILS) ? null : { name, isRate: false };
+  return member === "rate" && name.endsWith(DETAILS) ? { name: name.slice(0, -DETAILS.length), isRate: true } : null;
+}
+
+const LENGTHS: readonly string[] = ["messages_ready", "messages_unacknowledged"];
 const PUBLISHED: readonly string[] = ["publish", "confirm", "return_unroutable", "drop_unroutable"];
 const DELIVERED: readonly string[] = [
   "ack",
@@ -107,10 +200,32 @@ const DELIVERED: readonly string[] = [
 ];
 const DELIVER_GET: readonly string[] = ["deliver", "deliver_no_ack", "get", "get_no_ack"];
 
-export function valuesOf(source: Sampled): Map<string, number> {
-  const values = new Float64Array(source.fields.length);
-  source.read(values);
-  return new Map(source.fields.map((field, index) => [field, values[index]!]));
+/** The numbers of a source as of now, by name. */
+class Values {
+  readonly #fields: readonly string[];
+  readonly #values: Float64Array;
+
+  constructor(source: Sampled) {
+    this.#fields = source.fields;
+    this.#values = new Float64Array(this.#fields.length);
+    source.read(this.#values);
+  }
+
+  get(field: string): number | undefined {
+    return this.#values[this.#fields.indexOf(field)];
+  }
+
+  known(fields: readonly string[]): readonly string[] {
+    return fields.filter((field) => this.#fields.includes(field));
+  }
+
+  someOf(fields: readonly string[]): boolean {
+    return fields.some((field) => (this.get(field) ?? 0) > 0);
+  }
+}
+
+export function valuesOf(source: Sampled): Values {
+  return new Values(source);
 }
 
 function rangeOf(age: number | undefined, increment: number | undefined): SampleRange | null {

@@ -4,7 +4,7 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HTTP_BODY_BYTES_MAX } from "../limits.ts";
-import type { HttpExchange } from "../runtime/http_server.ts";
+import type { HttpExchange } from "../runtime/http_exchange.ts";
 import type { Access, Caller } from "./access.ts";
 import { json, noContent } from "./json.ts";
 import { expectOwnOrigin } from "./origin.ts";

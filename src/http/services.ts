@@ -7,6 +7,7 @@ import type { Observations } from "../core/statistics/histogram.ts";
 import type { Statistics } from "../core/statistics/statistics.ts";
 import type { Turn } from "../core/turn.ts";
 import type { LogTap } from "../lib/log_tap.ts";
+import type { TlsIdentity } from "../runtime/tls_identity.ts";
 import type { DamageList } from "../store/damage_list.ts";
 import type { GroupCommit } from "../store/group_commit.ts";
 import type { NodeGauges } from "./node_gauges.ts";
@@ -41,6 +42,8 @@ export interface HttpServices {
   readonly messageBytesMax: number;
   /** What is listened on. */
   readonly listeners: () => readonly Listening[];
+  /** What listeners over TLS show; null where there are none. */
+  readonly certificate: () => TlsIdentity | null;
   /** Lines of the log as they are written; null where the broker does not write it itself. */
   readonly log: LogTap | null;
   /** What went wrong within, for the log. */

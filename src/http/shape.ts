@@ -43,9 +43,11 @@ export function shape<T, C>(
 
 /** One field, as deep as the path goes; undefined when there is none. */
 export function fieldOf<T, C>(item: T, fields: Fields<T, C>, context: C, path: FieldPath): unknown {
-  const [top, ...inner] = path;
+  const [top] = path;
   if (top === undefined || !Object.hasOwn(fields, top)) return undefined;
-  return inner.reduce(memberOf, fields[top]!(item, context));
+  let value = fields[top]!(item, context);
+  for (let depth = 1; depth < path.length; depth++) value = memberOf(value, path[depth]!);
+  return value;
 }
 
 function memberOf(value: unknown, name: string): unknown {

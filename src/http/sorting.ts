@@ -1,49 +1,43 @@
 // Sorting in slices: of very many items the loop is never held for longer than one slice takes, and of a page only as
-// much is sorted as the page has.
+// much is sorted as the page has. What is sorted are places, by keys that were found out before, once for each.
 
 import { Breath } from "./breath.ts";
 
-/** Items that are sorted in one go. */
+/** Places that are sorted in one go. */
 const RUN = 2_048;
 
-type Compare<T> = (a: T, b: T) => number;
+/** Negative when the item at place `a` comes before that at `b`; never 0. */
+type Compare = (a: number, b: number) => number;
 
-/** Those from place `from` up to place `to` of all in order. `compare` finds no two equal. */
-export async function rangeInOrder<T>(
-  items: readonly T[],
-  from: number,
-  to: number,
-  compare: Compare<T>,
-): Promise<T[]> {
-  if ((to - from) * 4 > items.length) return (await sorted(items, compare)).slice(from, to);
+/** The places of those that stand from `from` up to `to` when all `count` are in order. */
+export async function rangeInOrder(count: number, from: number, to: number, compare: Compare): Promise<Uint32Array> {
+  const all = new Uint32Array(count);
+  for (let i = 0; i < count; i++) all[i] = i;
+  if ((to - from) * 4 > count) return (await sorted(all, compare)).slice(from, to);
   const breath = new Breath();
-  const all = [...items];
   await select(all, 0, from, compare, breath);
-  await select(all, from, Math.min(to, all.length), compare, breath);
-  return await sorted(all.slice(from, to), compare);
+  await select(all, from, Math.min(to, count), compare, breath);
+  return all.slice(from, to).sort(compare);
 }
 
-/** Stable. */
-export async function sorted<T>(items: readonly T[], compare: Compare<T>): Promise<T[]> {
-  if (items.length <= RUN) return [...items].sort(compare);
+async function sorted(all: Uint32Array<ArrayBuffer>, compare: Compare): Promise<Uint32Array> {
+  if (all.length <= RUN) return all.sort(compare);
   const breath = new Breath();
-  let runs: T[][] = [];
-  for (let at = 0; at < items.length; at += RUN) {
-    runs.push(items.slice(at, at + RUN).sort(compare));
+  for (let at = 0; at < all.length; at += RUN) {
+    all.subarray(at, at + RUN).sort(compare);
     await breath.take();
   }
-  while (runs.length > 1) {
-    const merged: T[][] = [];
-    for (let i = 0; i < runs.length; i += 2) {
-      merged.push(i + 1 < runs.length ? await merge(runs[i]!, runs[i + 1]!, compare, breath) : runs[i]!);
-    }
-    runs = merged;
+  let from = all;
+  let into = new Uint32Array(all.length);
+  for (let run = RUN; run < all.length; run *= 2) {
+    for (let at = 0; at < all.length; at += 2 * run) await merge(from, into, at, run, compare, breath);
+    [from, into] = [into, from];
   }
-  return runs[0]!;
+  return from;
 }
 
-/** Moves items from `low` on so that those before place `at` come before those behind it. Pivots are left to chance. */
-async function select<T>(all: T[], low: number, at: number, compare: Compare<T>, breath: Breath): Promise<void> {
+/** Moves places from `low` on so that those before index `at` come before those behind it. Pivots are left to chance. */
+async function select(all: Uint32Array, low: number, at: number, compare: Compare, breath: Breath): Promise<void> {
   let high = all.length;
   while (at > low && at < high) {
     const pivot = all[low + Math.floor(Math.random() * (high - low))]!;
@@ -51,12 +45,12 @@ async function select<T>(all: T[], low: number, at: number, compare: Compare<T>,
     let right = high - 1;
     while (left <= right) {
       if (breath.due) await breath.take();
-      while (compare(all[left]!, pivot) < 0) left++;
-      while (compare(all[right]!, pivot) > 0) right--;
+      while (all[left] !== pivot && compare(all[left]!, pivot) < 0) left++;
+      while (all[right] !== pivot && compare(all[right]!, pivot) > 0) right--;
       if (left > right) break;
-      [all[left], all[right]] = [all[right]!, all[left]!];
-      left++;
-      right--;
+      const moved = all[left]!;
+      all[left++] = all[right]!;
+      all[right--] = moved;
     }
     // Those up to `right` come before those from `left` on; between them is the pivot alone.
     if (at <= right) high = right + 1;
@@ -65,15 +59,20 @@ async function select<T>(all: T[], low: number, at: number, compare: Compare<T>,
   }
 }
 
-async function merge<T>(a: T[], b: T[], compare: Compare<T>, breath: Breath): Promise<T[]> {
-  const merged: T[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < a.length && j < b.length) {
+/** Two runs that stand one behind the other in `from`, the first at `at`. */
+async function merge(
+  from: Uint32Array,
+  into: Uint32Array,
+  at: number,
+  run: number,
+  compare: Compare,
+  breath: Breath,
+): Promise<void> {
+  const [middle, end] = [Math.min(at + run, from.length), Math.min(at + 2 * run, from.length)];
+  let [a, b] = [at, middle];
+  for (let to = at; to < end; to++) {
     if (breath.due) await breath.take();
-    merged.push(compare(a[i]!, b[j]!) <= 0 ? a[i++]! : b[j++]!);
+    const first = b === end || (a < middle && compare(from[a]!, from[b]!) < 0);
+    into[to] = first ? from[a++]! : from[b++]!;
   }
-  for (; i < a.length; i++) merged.push(a[i]!);
-  for (; j < b.length; j++) merged.push(b[j]!);
-  return merged;
 }

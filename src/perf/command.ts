@@ -25,6 +25,7 @@ export function registerPerf(program: Command): void {
     .option("--consumers <n>", "consuming connections", integer(0, 10_000), 1)
     .option("--size <bytes>", "size of a body; latency needs at least 8", integer(0, 128 * 1024 * 1024), 16)
     .option("--duration <s>", "seconds to measure", positive)
+    .option("--warm-up <s>", "seconds to run before measuring", positive)
     .option("--count <n>", "messages of each publisher, or without publishers to consume", integer(1))
     .option("--rate <n>", "messages a second, all publishers together", positive)
     .option("--prefetch <n>", "unacknowledged messages per consumer, 0 for no limit", integer(0, PREFETCH_MAX), 0)

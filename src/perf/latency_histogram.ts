@@ -22,6 +22,13 @@ export class LatencyHistogram {
     this.#buckets[bucketOf(value)]!++;
   }
 
+  clear(): void {
+    this.count = 0;
+    this.min = 0xFFFF_FFFF;
+    this.max = 0;
+    this.#buckets.fill(0);
+  }
+
   add(other: LatencyHistogram): void {
     this.count += other.count;
     if (other.min < this.min) this.min = other.min;

@@ -8,6 +8,8 @@ export interface PerfOptions {
   readonly size: number;
   /** Null: no end by time. */
   readonly durationS: number | null;
+  /** Before the interval that is measured. */
+  readonly warmUpS: number;
   /** Per publisher; without publishers, messages to consume in all. Null: no end by number. */
   readonly count: number | null;
   /** Messages a second, all publishers together; null: as fast as it goes. */
@@ -40,6 +42,7 @@ export interface PerfFlags {
   readonly consumers: number;
   readonly size: number;
   readonly duration?: number;
+  readonly warmUp?: number;
   readonly count?: number;
   readonly rate?: number;
   readonly prefetch: number;
@@ -72,6 +75,9 @@ export function optionsOf(flags: PerfFlags): PerfOptions {
   const autoAck = flags.autoack ?? false;
   const ackEvery = autoAck ? 0 : flags.ackEvery ?? 1;
   if (autoAck && flags.ackEvery !== undefined) throw new OptionFault("--autoack and --ack-every exclude each other");
+  if (flags.warmUp !== undefined && flags.count !== undefined) {
+    throw new OptionFault("--warm-up and --count exclude each other");
+  }
   if (flags.durable && flags.transient) throw new OptionFault("--durable and --transient exclude each other");
   if (flags.publishers === 0 && flags.consumers === 0) {
     throw new OptionFault("--publishers 0 and --consumers 0: nothing to do");
@@ -88,6 +94,7 @@ export function optionsOf(flags: PerfFlags): PerfOptions {
     consumers: flags.consumers,
     size: flags.size,
     durationS: flags.duration ?? null,
+    warmUpS: flags.warmUp ?? 0,
     count: flags.count ?? null,
     rate: flags.rate ?? null,
     prefetch: flags.prefetch,

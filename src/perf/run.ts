@@ -1,7 +1,7 @@
 // One run of `perf amqp`: connects, declares, measures, drains, closes.
 //
 // What the figures mean. A run begins when every publisher and consumer is set up (one without publishers: when its
-// consumers are about to subscribe), and ends with its duration, with an interruption, or, by count, when the last
+// consumers are about to subscribe; with a warm-up: when that is over), and ends with its duration, with an interruption, or, by count, when the last
 // message has been published and consumed. Rates are over that interval only: what had been published (with confirms:
 // confirmed) and consumed when it ended, by its length; by count each side by its own time, up to its last message. The
 // totals also hold what followed while the run drained. Without confirms a message counts as published when it was
@@ -161,9 +161,15 @@ export class PerfRun {
     // What lay in the queues is work to be measured when nothing is published, and otherwise not.
     const draining = this.#publishers.length === 0;
     const consumedBefore = draining ? 0 : this.#consumed();
-    const startedMs = draining ? connectedMs : performance.now();
+    let startedMs = draining ? connectedMs : performance.now();
     const seconds = this.#printSeconds();
     const ticks = this.#startPublishers(startedMs);
+    let [publishedAtFirst, consumedAtFirst] = [0, consumedBefore];
+    if (this.#options.warmUpS > 0) {
+      await this.#warmUp();
+      startedMs = performance.now();
+      [publishedAtFirst, consumedAtFirst] = [this.#published(), this.#consumed()];
+    }
     const publishedByMs = await this.#intervalEnd(consumedBefore);
     clearInterval(ticks);
     clearInterval(seconds);
@@ -174,8 +180,8 @@ export class PerfRun {
       : Math.max(startedMs, ...this.#consumers.map((c) => c.lastMs));
     const publishMs = (publishedByMs ?? endedMs) - startedMs;
     const consumeMs = consumedByMs - startedMs;
-    const published = this.#published();
-    const consumed = this.#consumed() - consumedBefore;
+    const published = this.#published() - publishedAtFirst;
+    const consumed = this.#consumed() - consumedAtFirst;
     if (publishedByMs === null) await this.#drain(consumedBefore);
     const rejected = this.#publishers.reduce((sum, publisher) => sum + publisher.rejected, 0);
     if (rejected > 0) this.#print(`${rejected} messages were refused by the broker (basic.nack) and are not counted`);
@@ -189,6 +195,15 @@ export class PerfRun {
       elapsedMs: Math.round(publishedByMs === null ? endedMs - startedMs : Math.max(publishMs, consumeMs)),
       latencyMs: latencyMsOf(latency),
     };
+  }
+
+  /** Both sides compile what is hot and fill their buffers; nothing of it counts. */
+  async #warmUp(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => timer = setTimeout(resolve, this.#options.warmUpS * 1000));
+    await Promise.race([over, this.#stop.promise]);
+    clearTimeout(timer);
+    for (const consumer of this.#consumers) consumer.latency.clear();
   }
 
   #startPublishers(nowMs: number): ReturnType<typeof setInterval> | undefined {

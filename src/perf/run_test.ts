@@ -53,6 +53,15 @@ test("a run of consumers only ends when the count is consumed", async () => {
   assert.equal(result.latencyMs, null, "the sink's bodies are not this run's");
 });
 
+test("what comes before the end of the warm-up does not count", async () => {
+  const { run } = await runOf({ publishers: 0, warmUp: 0.05, duration: 0.05 });
+  const result = await run.measure();
+  assert.ok(result.consumed > 0);
+  const perRun = result.consumedPerSecond * result.elapsedMs / 1000;
+  assert.ok(perRun < result.consumed, `${perRun} of ${result.consumed} were measured`);
+  assert.throws(() => optionsOf({ ...DEFAULTS, warmUp: 1, count: 1 }), /--warm-up and --count/);
+});
+
 test("a run without an end is ended by stop, and its rates are of the time before", async () => {
   const { run } = await runOf({ consumers: 0 });
   const measured = run.measure();

@@ -10,6 +10,11 @@ export class ConnectFault extends Error {
   override readonly name = "ConnectFault";
 }
 
+/** A certificate or its key cannot be used: which file, and what is wrong with it. */
+export class TlsFault extends Error {
+  override readonly name = "TlsFault";
+}
+
 /** An operation on a file failed. `code` is errno's name (ENOSPC, EIO, ...) where one is known. */
 export class FileFault extends Error {
   override readonly name = "FileFault";

@@ -34,9 +34,10 @@ export class Message {
   redelivered = false;
 }
 
-/** A message of its own: what the original refers to goes with its chunk. */
-export function copyOfMessage(message: Message): Message {
-  const { routeBytes, headerBytes, bodyBytes } = message;
+/** A message of its own: what the original refers to goes with its chunk. Of the body no more than `bodyBytesMax`. */
+export function copyOfMessage(message: Message, bodyBytesMax = Infinity): Message {
+  const { routeBytes, headerBytes } = message;
+  const bodyBytes = Math.min(message.bodyBytes, bodyBytesMax);
   const bytes = new Uint8Array(routeBytes + headerBytes + bodyBytes);
   copyBytes(message.route, message.routeAt, bytes, 0, routeBytes);
   copyBytes(message.header, message.headerAt, bytes, routeBytes, headerBytes);

@@ -31,6 +31,8 @@ export class QueueDirectory {
   readonly persistent: boolean;
   /** What is wrong is put right; otherwise it is only looked at. */
   readonly repairs: boolean;
+  /** The queue is gone, and with it whatever stood in here. */
+  destroyed = false;
   readonly #path: string;
   readonly #disk: Disk;
   readonly #host: QueueStoreHost;
@@ -154,6 +156,7 @@ export class QueueDirectory {
 
   /** Removes everything. */
   destroy(): void {
+    this.destroyed = true;
     if (this.persistent) this.#disk.removeTree(this.#path);
   }
 

@@ -15,7 +15,7 @@ import { pointAt, RECORD_HEADER_BYTES } from "./record.ts";
 import { Requeued } from "./requeued.ts";
 import { type Segment, SEGMENT_HEADER_BYTES } from "./segment.ts";
 import { SegmentChain } from "./segment_chain.ts";
-import { SegmentKeeper } from "./segment_keeper.ts";
+import { SegmentKeeper, type SegmentSizes } from "./segment_keeper.ts";
 import { offsetOf, POSITIONS_PER_SEGMENT } from "./segment_position.ts";
 import { Settlements } from "./settlements.ts";
 import { StoreFault } from "./store_event.ts";
@@ -25,6 +25,8 @@ export type { CommitSink, QueueStoreHost, SegmentPool } from "./queue_store_host
 
 const SEGMENT_BYTES_MIN = 64 * 1024;
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
+
+const USUAL_SIZES = sizesOf(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
 
 export interface QueueStoreOptions {
   readonly queueId: number;
@@ -36,6 +38,15 @@ export interface QueueStoreOptions {
   readonly segmentBytesMax?: number;
 }
 
+// What queues at rest have instead of their own: of the same classes, so that the paths of messages need not ask.
+const NOBODY = {} as never;
+const NO_TAIL = new Tail(NOBODY);
+const NO_CHAIN = new SegmentChain();
+const NO_READER = new Reader(NO_TAIL, NOBODY, NOBODY, () => {});
+const NO_REQUEUED = new Requeued();
+const NO_SETTLEMENTS = new Settlements(0, NO_CHAIN, NOBODY, NOBODY);
+const NO_KEEPER = new SegmentKeeper(0, USUAL_SIZES, NO_CHAIN, NO_TAIL, NOBODY, NOBODY);
+
 export class QueueStore implements MessageStore {
   // Counts: read by everybody, written only here. Bytes are those of bodies.
   readyCount = 0;
@@ -43,17 +54,21 @@ export class QueueStore implements MessageStore {
   unackedCount = 0;
   unackedBytes = 0;
   readonly recoveredExpiring: boolean;
-  readonly #tail: Tail;
-  readonly #reader: Reader;
-  readonly #requeued = new Requeued();
+  // What a queue needs while it is in use; those of nobody while it is empty and at rest.
+  #tail: Tail = NO_TAIL;
+  #reader: Reader = NO_READER;
+  #requeued: Requeued = NO_REQUEUED;
+  #settlements: Settlements = NO_SETTLEMENTS;
+  #chain: SegmentChain = NO_CHAIN;
+  #keeper: SegmentKeeper = NO_KEEPER;
+  /** The highest number that a segment ever had, while it is at rest. */
+  #lastNumber: number;
   /** Body bytes of the requeued ones. */
   #requeuedBytes = 0;
-  readonly #settlements: Settlements;
+  readonly #queueId: number;
+  readonly #sizes: SegmentSizes;
   readonly #host: QueueStoreHost;
-  readonly #chain = new SegmentChain();
   readonly #directory: QueueDirectory;
-  readonly #keeper: SegmentKeeper;
-  readonly #release: (segment: Segment) => void;
   /** What recovery found; until somebody takes it. */
   #returns: ReadonlyMap<number, number> | null;
   /** The end of this turn will flush. */
@@ -67,25 +82,19 @@ export class QueueStore implements MessageStore {
 
   private constructor(options: QueueStoreOptions, host: QueueStoreHost) {
     const { queueId, segmentBytesMin = SEGMENT_BYTES_MIN, segmentBytesMax = SEGMENT_BYTES_MAX } = options;
-    const sizes = { bytesMin: Math.min(segmentBytesMin, segmentBytesMax), bytesMax: segmentBytesMax };
-    const directory = new QueueDirectory(options.directory, queueId, host);
+    const isUsual = segmentBytesMin === SEGMENT_BYTES_MIN && segmentBytesMax === SEGMENT_BYTES_MAX;
+    this.#sizes = isUsual ? USUAL_SIZES : sizesOf(segmentBytesMin, segmentBytesMax);
+    this.#queueId = queueId;
     this.#host = host;
-    this.#directory = directory;
-    this.#tail = new Tail(host.commit);
-    this.#reader = new Reader(this.#tail, directory, host, () => this.#countLost());
-    this.#settlements = new Settlements(queueId, this.#chain, directory, host);
-    this.#keeper = new SegmentKeeper(queueId, sizes, this.#chain, this.#tail, directory, host);
-    this.#release = (segment) => {
-      this.#reader.forget(segment);
-      this.#keeper.release(segment);
-      this.#settlements.forget(segment);
-    };
-    const recovered = new QueueRecovery(queueId, directory, host).run(this.#chain);
+    this.#directory = new QueueDirectory(options.directory, queueId, host);
+    const chain = new SegmentChain();
+    const recovered = new QueueRecovery(queueId, this.#directory, host).run(chain);
+    this.#lastNumber = chain.lastNumber;
     this.readyCount = recovered.readyCount;
     this.readyBytes = recovered.readyBytes;
     this.#returns = recovered.returns;
     this.recoveredExpiring = recovered.expiring;
-    this.#reader.segment = this.#chain.first;
+    if (chain.first !== null) this.#rise(chain);
   }
 
   get segmentCount(): number {
@@ -99,7 +108,7 @@ export class QueueStore implements MessageStore {
 
   /** ... and below this one. */
   get positionsTo(): number {
-    return (this.#chain.lastNumber + 1) * POSITIONS_PER_SEGMENT;
+    return (this.#highestNumber + 1) * POSITIONS_PER_SEGMENT;
   }
 
   /** Hot. */
@@ -107,8 +116,8 @@ export class QueueStore implements MessageStore {
     const { bodyBytes } = message;
     const recordBytes = RECORD_HEADER_BYTES + message.routeBytes + message.headerBytes + bodyBytes;
     const padded = (recordBytes + 7) & ~7;
-    const tail = this.#tail;
-    if (tail.end + padded > tail.limit) this.#makeRoom(padded);
+    let tail = this.#tail;
+    if (tail.end + padded > tail.limit) tail = this.#makeRoom(padded);
     if (!this.#touched) this.#touch();
     const offset = tail.put(message, recordBytes, padded);
     const segment = tail.segment!;
@@ -216,7 +225,7 @@ export class QueueStore implements MessageStore {
   /** End of turn: the tail buffer to the segment's file, acknowledgements to the logs, settled segments away. */
   flush(): void {
     this.#touched = false;
-    if (this.#closed) return;
+    if (this.#closed || this.#rests) return;
     const tail = this.#tail;
     const reader = this.#reader;
     if (this.readyCount === 0 && this.unackedCount === 0 && tail.freshCount > 0) this.#takeBack();
@@ -224,7 +233,7 @@ export class QueueStore implements MessageStore {
     if (reader.segment !== null && (this.unackedCount > 0 || this.#requeued.count > 0) && this.#directory.persistent) {
       this.#settlements.noteDelivered(reader.segment, reader.offset);
     }
-    this.#settlements.flush(tail.segment, this.#release);
+    this.#settlements.flush(tail.segment, this);
     // Consumers have read it all: start over in the same, warm memory.
     if (tail.end > 0 && reader.segment === tail.segment && reader.offset === tail.offset) tail.restart();
   }
@@ -245,17 +254,19 @@ export class QueueStore implements MessageStore {
   }
 
   cool(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#rests) return;
     this.flush();
     this.#tail.cool();
     this.#keeper.cool();
-    if (this.readyCount === 0 && this.unackedCount === 0) {
+    const isEmpty = this.readyCount === 0 && this.unackedCount === 0;
+    if (isEmpty) {
       this.#tail.forget();
-      while (this.#chain.first !== null) this.#release(this.#chain.first);
+      while (this.#chain.first !== null) this.release(this.#chain.first);
     }
     this.#reader.cool();
     this.#settlements.cool(false);
-    if (this.#directory.persistent) this.#closeFiles(false);
+    if (isEmpty) this.#rest();
+    else if (this.#directory.persistent) this.#closeFiles(false);
   }
 
   close(): void {
@@ -268,9 +279,10 @@ export class QueueStore implements MessageStore {
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#keeper.destroy();
-    this.#settlements.cool(true);
-    this.#closeFiles(true);
+    if (!this.#rests) {
+      this.#settlements.cool(true);
+      this.#closeFiles(true);
+    }
     this.#directory.destroy();
   }
 
@@ -280,8 +292,9 @@ export class QueueStore implements MessageStore {
     this.#host.commit.touch(this);
   }
 
-  #makeRoom(padded: number): void {
+  #makeRoom(padded: number): Tail {
     assert(!this.#closed, "a message was appended to a queue store that is closed");
+    if (this.#rests) this.#rise(new SegmentChain(this.#lastNumber));
     const left = this.#keeper.makeRoom(padded);
     this.#tail.makeRoom(padded);
     // Without a head everything before is delivered: the head begins where this message lies.
@@ -290,6 +303,45 @@ export class QueueStore implements MessageStore {
       this.#settlements.look(left);
       this.#reader.retire(left);
     }
+    return this.#tail;
+  }
+
+  get #rests(): boolean {
+    return this.#tail === NO_TAIL;
+  }
+
+  get #highestNumber(): number {
+    return this.#rests ? this.#lastNumber : this.#chain.lastNumber;
+  }
+
+  /** It is used, or something was found: it gets all it needs. */
+  #rise(chain: SegmentChain): void {
+    const [queueId, directory, host] = [this.#queueId, this.#directory, this.#host];
+    this.#chain = chain;
+    this.#tail = new Tail(host.commit);
+    this.#reader = new Reader(this.#tail, directory, host, () => this.#countLost());
+    this.#reader.segment = chain.first;
+    this.#requeued = new Requeued();
+    this.#settlements = new Settlements(queueId, chain, directory, host);
+    this.#keeper = new SegmentKeeper(queueId, this.#sizes, chain, this.#tail, directory, host);
+  }
+
+  /** It is empty and nobody uses it: of tens of thousands each takes as little as can be. */
+  #rest(): void {
+    this.#lastNumber = this.#chain.lastNumber;
+    this.#tail = NO_TAIL;
+    this.#reader = NO_READER;
+    this.#requeued = NO_REQUEUED;
+    this.#settlements = NO_SETTLEMENTS;
+    this.#chain = NO_CHAIN;
+    this.#keeper = NO_KEEPER;
+  }
+
+  /** A segment is settled and goes. */
+  release(segment: Segment): void {
+    this.#reader.forget(segment);
+    this.#keeper.release(segment);
+    this.#settlements.forget(segment);
   }
 
   #find(message: Message, take: boolean): boolean {
@@ -383,4 +435,8 @@ export class QueueStore implements MessageStore {
       else if (file !== null) this.#host.commit.release(file.fd, forget, () => file.close());
     }
   }
+}
+
+function sizesOf(bytesMin: number, bytesMax: number): SegmentSizes {
+  return { bytesMin: Math.min(bytesMin, bytesMax), bytesMax };
 }

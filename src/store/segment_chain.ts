@@ -7,9 +7,13 @@ export class SegmentChain {
   first: Segment | null = null;
   last: Segment | null = null;
   /** The highest number ever used. */
-  lastNumber = 0;
+  lastNumber: number;
   readonly #byNumber = new Map<number, Segment>();
   #found: Segment | null = null;
+
+  constructor(lastNumber = 0) {
+    this.lastNumber = lastNumber;
+  }
 
   get count(): number {
     return this.#byNumber.size;

@@ -27,8 +27,6 @@ export class SegmentKeeper {
   readonly #host: QueueStoreHost;
   readonly #firstOffset: () => number;
   #nextBytes: number;
-  /** The queue is gone, and with it the files that wait for a sync to let go of them. */
-  #destroyed = false;
 
   /** `firstOffset`: of a stream, the offset that the next message will have. */
   constructor(
@@ -80,7 +78,8 @@ export class SegmentKeeper {
     let [given, lost] = [false, false];
     commit.release(file.fd, true, () => {
       given = true;
-      if (this.#destroyed || lost) file.close();
+      // With the queue the files are gone that waited for a sync to let go of them.
+      if (this.#directory.destroyed || lost) file.close();
       else pool.give(file);
     });
     if (given) return;
@@ -98,10 +97,6 @@ export class SegmentKeeper {
   /** The queue was idle: it starts over small. */
   cool(): void {
     this.#nextBytes = this.#sizes.bytesMin;
-  }
-
-  destroy(): void {
-    this.#destroyed = true;
   }
 
   #roll(padded: number): void {

@@ -117,14 +117,14 @@ export class Settlements {
   }
 
   /** End of turn: releases what is wholly settled and not the tail, writes the logs of the rest. */
-  flush(tail: Segment | null, release: (segment: Segment) => void): void {
+  flush(tail: Segment | null, owner: { release(segment: Segment): void }): void {
     this.#closeRun();
     const changed = this.#changed;
     let kept = 0;
     for (let i = 0; i < changed.length; i++) {
       const segment = changed[i]!;
       segment.changed = false;
-      if (segment.settled && segment !== tail) release(segment);
+      if (segment.settled && segment !== tail) owner.release(segment);
       else if (this.#directory.persistent && !this.#write(segment)) {
         segment.changed = true;
         changed[kept++] = segment;

@@ -182,7 +182,6 @@ export class StreamStore {
   destroy(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#keeper.destroy();
     this.offsets.cool(true);
     this.#closeFiles(true);
     this.#directory.destroy();

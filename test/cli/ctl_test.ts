@@ -283,9 +283,36 @@ for (const target of targets) {
       assert.equal((await ctl.api("queues/%2F/reader")).messages, 2);
       await ctl.do("declare_exchange", "spread", "x-consistent-hash");
       await ctl.refuses(1, /is of type x-consistent-hash: a queue more would take/, "tail", "spread");
-      await ctl.refuses(1, "exchange 'none' in vhost '/': not found", "tail", "none");
+      await ctl.refuses(1, "queue or exchange 'none' in vhost '/': not found", "tail", "none");
       for (const exchange of ["news", "spread"]) await ctl.do("delete_exchange", exchange);
       await ctl.do("delete_queue", "reader");
+    });
+
+    test("a queue is followed without taking anything from it", async () => {
+      await ctl.do("declare_queue", "followed");
+      const tail = ctl.try(["tail", "followed", "--count", "2", "--json"]);
+      let published = 0;
+      let done = false;
+      void tail.then(() => done = true);
+      while (!done) await ctl.do("publish", "followed", `message ${published++}`);
+      const { code, stdout, stderr } = await tail;
+      assert.deepEqual([code, stderr], [0, ""]);
+      const seen = stdout.trim().split("\n").map((line) => JSON.parse(line));
+      const first = Number(seen[0].payload.slice("message ".length));
+      assert.deepEqual(seen.map(({ payload }) => payload), [`message ${first}`, `message ${first + 1}`]);
+      assert.deepEqual([seen[0].exchange, seen[0].routing_key, seen[0].payload_bytes], ["", "followed", 9]);
+      assert.equal((await ctl.api("queues/%2F/followed")).messages, published);
+
+      await ctl.do("declare_exchange", "followed", "fanout");
+      await ctl.refuses(
+        2,
+        /^there is a queue and an exchange 'followed' in vhost '\/': --queue or/,
+        "tail",
+        "followed",
+      );
+      await ctl.refuses(2, /^--queue goes with none/, "tail", "followed", "--queue", "--exchange");
+      await ctl.do("delete_queue", "followed");
+      await ctl.do("delete_exchange", "followed");
     });
 
     test("connections, channels and consumers are listed, and connections are closed with a reason", async () => {

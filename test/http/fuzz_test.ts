@@ -97,7 +97,8 @@ function operationsOf(document: any): Operation[] {
     }
   }
   // An endless answer is not for here.
-  return operations.filter(({ path }) => path !== "/api/livelog");
+  // Those answer without end.
+  return operations.filter(({ path }) => path !== "/api/livelog" && !path.endsWith("/tail"));
 }
 
 test(

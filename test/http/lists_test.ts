@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { HttpApi } from "../support/http_api.ts";
+import { waitFor } from "../support/wait.ts";
 
 const api = new HttpApi();
 after(() => api.stop());
@@ -80,6 +81,61 @@ test("any field sorts, also one within another, in either direction", async () =
     }),
   );
   assert.equal((await names("sort=__proto__.constructor")).length, 5);
+});
+
+test("what is counted sorts as it is shown, however deep it lies", async () => {
+  const counting = new HttpApi({ statsIntervalMs: 100 });
+  try {
+    for (let i = 0; i < 12; i++) await counting.expect(201, "PUT", `queues/%2f/q${i}`, {});
+    const publish = async () => {
+      for (let i = 0; i < 12; i += 2) {
+        const message = { properties: {}, routing_key: `q${i}`, payload: "x", payload_encoding: "string" };
+        for (let n = 0; n < 13 - i; n++) {
+          await counting.ask("POST", "exchanges/%2f/amq.default/publish", { body: message });
+        }
+      }
+    };
+    const get = { count: 2, ackmode: "ack_requeue_false", encoding: "auto" };
+    for (const i of [4, 8, 9]) await counting.expect(200, "POST", `queues/%2f/q${i}/get`, get);
+    const paths = [
+      ...[
+        "publish",
+        "publish_details.rate",
+        "get_no_ack",
+        "get_no_ack_details.rate",
+        "deliver_get",
+        "deliver_get_details.rate",
+      ],
+      ...["get_empty", "confirm", "no_such", "publish_details", "publish_details.none", "publish.rate"],
+    ].map((path) => `message_stats.${path}`);
+    paths.push(
+      "messages_details.rate",
+      "messages_ready_details.rate",
+      "messages_unacknowledged_details.rate",
+      "messages",
+    );
+    const rates = new Set<number>();
+    await waitFor("rates", async () => {
+      await publish();
+      for (const path of paths) {
+        for (const reverse of [false, true]) {
+          const rows = await counting.get(`queues?sort=${path}&sort_reverse=${reverse}`);
+          const seen = rows.map((row: unknown) => {
+            // deno-lint-ignore no-explicit-any
+            const value = path.split(".").reduce((within: any, name) => within?.[name], row);
+            return typeof value === "number" ? value : -Infinity;
+          });
+          const expected = [...seen].sort((a, b) => reverse ? b - a : a - b);
+          assert.deepEqual(seen, expected, path);
+          assert.equal(rows.length, 12);
+          if (path.endsWith("publish_details.rate")) seen.forEach((rate: number) => rates.add(rate));
+        }
+      }
+      return rates.size > 3;
+    });
+  } finally {
+    await counting.stop();
+  }
 });
 
 test("columns choose fields, also parts of them", async () => {

@@ -57,6 +57,32 @@ for (const target of testTargets().filter((name) => name !== "command")) {
         assert.equal(await broker.terminate(), 0, broker.stderr);
       }));
 
+    it("keeps a queue paused over kill -9, until it is resumed", () =>
+      withBroker(async (broker) => {
+        const go = (method: string, path: string, body?: unknown) => ask(broker.httpPort, method, path, { body });
+        const state = async () => (await go("GET", "queues/%2f/held")).json.state;
+        const get = async () => {
+          const asked = { count: 1, ackmode: "ack_requeue_true", encoding: "auto" };
+          return (await go("POST", "queues/%2f/held/get", asked)).json.length;
+        };
+        assert.equal((await go("PUT", "queues/%2f/held", { durable: true })).status, 201);
+        const message = {
+          properties: { delivery_mode: 2 },
+          routing_key: "held",
+          payload: "m",
+          payload_encoding: "string",
+        };
+        assert.deepEqual((await go("POST", "exchanges/%2f/amq.default/publish", message)).json, { routed: true });
+        assert.equal((await go("PUT", "queues/%2f/held/pause")).status, 204);
+        await broker.kill9();
+        await broker.restart();
+        assert.deepEqual([await state(), await get()], ["paused", 0]);
+        assert.equal((await go("PUT", "queues/%2f/held/resume")).status, 204);
+        await broker.kill9();
+        await broker.restart();
+        assert.deepEqual([await state(), await get()], ["running", 1]);
+      }));
+
     it("shows the log as it is written, without secrets", () =>
       withBroker(async (broker) => {
         const controller = new AbortController();

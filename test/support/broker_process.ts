@@ -178,6 +178,7 @@ export class BrokerProcess {
   mqttPort: number;
   /** 0 without. */
   httpPort = 0;
+  httpsPort = 0;
   metricsPort = 0;
   #program: Program;
   readonly #command: ProgramCommand;
@@ -265,6 +266,7 @@ export class BrokerProcess {
     const mqttPort = /\bmqtt 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1];
     if (mqttPort !== undefined) this.mqttPort = Number(mqttPort);
     this.httpPort = Number(/\bhttp 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1] ?? 0);
+    this.httpsPort = Number(/\bhttps 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1] ?? 0);
     this.metricsPort = Number(/\bmetrics 127\.0\.0\.1:(\d+)/.exec(listeners)?.[1] ?? 0);
   }
 }

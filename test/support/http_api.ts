@@ -72,7 +72,7 @@ export class HttpApi {
     return broker;
   }
 
-  async port(protocol: "amqp" | "http" | "metrics"): Promise<number> {
+  async port(protocol: "amqp" | "http" | "https" | "metrics"): Promise<number> {
     return (await this.broker).listeners.find((listener) => listener.protocol === protocol)!.port;
   }
 

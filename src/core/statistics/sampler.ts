@@ -121,11 +121,16 @@ export class Sampler {
     const index = source.fields.indexOf(field);
     const { series } = source;
     if (series === null || index < 0) return range === null ? NO_RATE : this.#withSamples(0, range, () => 0);
-    const rate = perSecond(series.change(this.#tick, index), this.#times, this.#tick);
+    const rate = this.rateAt(source, index);
     if (range === null) return { rate };
     const ticks = this.#ticksOf(range);
     const values = series.values(index, ticks);
     return this.#withSamples(rate, range, (place) => values[place]!);
+  }
+
+  /** The rate alone of the number that stands at `index` of the source's fields. */
+  rateAt({ series }: Sampled, index: number): number {
+    return series === null ? 0 : perSecond(series.change(this.#tick, index), this.#times, this.#tick);
   }
 
   /** Ticks that lie in the range, newest first. */

@@ -2,6 +2,7 @@
 // permissions, policies, and filters. As with RabbitMQ it may match anywhere unless it has ^ and $.
 
 import { type Budget, look, Program } from "./program.ts";
+import { StateTable } from "./state_table.ts";
 import { parsePattern } from "./syntax.ts";
 
 export { PatternFault } from "./syntax.ts";
@@ -11,17 +12,23 @@ export class Pattern {
   readonly text: string;
   readonly #program: Program;
   readonly #looks: Budget["looks"];
+  readonly #table: StateTable | null;
 
-  /** Throws a PatternFault for what is no regular expression or more than can be matched in linear time. */
-  constructor(text: string) {
+  /**
+   * Throws a PatternFault for what is no regular expression or more than can be matched in linear time. `forMany`: it is
+   * held against very many texts, and what is found out about it is kept for the next one.
+   */
+  constructor(text: string, forMany = false) {
     const budget: Budget = { steps: 0, looks: [] };
     this.text = text;
     this.#program = new Program(parsePattern(text), false, budget);
     this.#looks = budget.looks;
+    this.#table = forMany && budget.looks.length === 0 ? new StateTable(this.#program) : null;
   }
 
   /** Whether it matches anywhere in `text`. */
   test(text: string): boolean {
+    if (this.#table !== null) return this.#table.search(text);
     if (this.#looks.length > 0) look(this.#looks, text);
     return this.#program.search(text);
   }

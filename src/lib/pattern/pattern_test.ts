@@ -129,11 +129,32 @@ test("agrees with the platform's matcher", () => {
       { weight: 1, arbitrary: tie("pattern").map((p) => `(?!${p})`) },
     ),
   }));
-  const texts = fc.string({ unit: fc.constantFrom("a", "b", " "), maxLength: 6 });
+  const text = fc.string({ unit: fc.constantFrom("a", "b", " ", "é", "\u{1f600}"), maxLength: 6 });
   fc.assert(
-    fc.property(pattern, texts, (given, text) => {
-      assert.equal(new Pattern(given).test(text), new RegExp(given).test(text), `/${given}/ on '${text}'`);
+    fc.property(pattern, fc.array(text, { minLength: 1, maxLength: 4 }), (given, texts) => {
+      const [once, forMany] = [new Pattern(given), new Pattern(given, true)];
+      for (const text of texts) {
+        const expected = new RegExp(given).test(text);
+        assert.equal(once.test(text), expected, `/${given}/ on '${text}'`);
+        assert.equal(forMany.test(text), expected, `/${given}/ on '${text}', one of many`);
+      }
     }),
     { numRuns: 3000 },
   );
+});
+
+test("what is kept of a pattern for many texts is bounded, and forgotten where it would be more", () => {
+  // As many states as there are sets of the last twelve places at which it may have begun.
+  const given = "a.{12}$";
+  const pattern = new Pattern(given, true);
+  const platform = new RegExp(given);
+  let bits = 1;
+  for (let round = 0; round < 200; round++) {
+    let text = "";
+    for (let i = 0; i < 60; i++) {
+      bits = (bits * 1_103_515_245 + 12_345) % 2 ** 31;
+      text += bits > 2 ** 30 ? "a" : "b";
+    }
+    assert.equal(pattern.test(text), platform.test(text), text);
+  }
 });

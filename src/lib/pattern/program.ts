@@ -86,6 +86,31 @@ export class Program {
     return false;
   }
 
+  // For a table of states, of a program that looks neither ahead nor behind.
+
+  /**
+   * Which characters `ways`, and one that begins here, may read next, between `before` and `after`, of which each may be
+   * nothing; null when one of them has come to the end.
+   */
+  waysFrom(ways: readonly number[], before: string, after: string): number[] | null {
+    this.#reached ??= new Int32Array(this.#steps.length);
+    this.#round++;
+    const text = before + after;
+    const next: number[] = [];
+    let matched = this.#follow(0, text, before.length, next);
+    for (const way of ways) if (this.#follow(way, text, before.length, next)) matched = true;
+    return matched ? null : next;
+  }
+
+  /** Where those of them stand that may read this one. */
+  waysOver(open: readonly number[], code: number): number[] {
+    return open.filter((step) => (this.#steps[step] as { set: CharSet }).set.has(code)).map((step) => step + 1);
+  }
+
+  isWord(code: number): boolean {
+    return isWordCharacter(code);
+  }
+
   /** Puts the characters that a way may read next into `next`; true when it has come to the end. */
   #follow(from: number, text: string, at: number, next: number[]): boolean {
     const [steps, reached, round] = [this.#steps, this.#reached!, this.#round];
