@@ -67,12 +67,12 @@ export class HttpSide {
   timed(syncer: Syncer): Syncer {
     const { syncs } = this.observations;
     return {
-      sync(fds, done) {
+      sync(fds, done, mayBlock) {
         const begunMs = performance.now();
         syncer.sync(fds, (fault) => {
           syncs.observe((performance.now() - begunMs) / 1000);
           done(fault);
-        });
+        }, mayBlock);
       },
       close: () => syncer.close(),
     };

@@ -114,8 +114,10 @@ export interface Syncer {
   /**
    * Makes what was written to the files before the call durable (fdatasync each; one syncfs when there are many),
    * then calls `done`: with null, or with the first error. One call at a time; descriptors stay open until `done`.
+   * `mayBlock`: nobody has anything else to do, so that it may be done within the call, which saves the way to another
+   * thread and back.
    */
-  sync(fds: readonly number[], done: (fault: Error | null) => void): void;
+  sync(fds: readonly number[], done: (fault: Error | null) => void, mayBlock?: boolean): void;
   /** Waits for the sync that runs, then ends the thread, without which the process does not end. */
   close(): Promise<void>;
 }

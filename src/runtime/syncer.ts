@@ -3,22 +3,37 @@
 
 import fs from "node:fs";
 import { assert } from "../lib/assert.ts";
-import { fileFault } from "./errno.ts";
+import { errnoName, fileFault } from "./errno.ts";
+import { FileFault } from "./fault.ts";
 import { FileThread } from "./file_thread.ts";
 import type { Libc } from "./libc.ts";
 import type { Syncer } from "./runtime.ts";
 
 /** The syncer that this system allows: in the thread where there is a libc, by node:fs elsewhere. */
 export function createSyncer(libc: Libc | null): Syncer {
-  return libc === null ? new CallbackSyncer() : new ThreadSyncer();
+  return libc === null ? new CallbackSyncer() : new ThreadSyncer(libc);
 }
+
+/** After a sync that blocked for longer than this, ms, none does so for so many times as long. */
+const BLOCKED_MS_MAX = 1;
+const UNBLOCKED_TIMES = 10;
 
 class ThreadSyncer implements Syncer {
   readonly #thread = new FileThread();
+  readonly #libc: Libc;
   #running = false;
+  #blocksFromMs = -Infinity;
 
-  sync(fds: readonly number[], done: (fault: Error | null) => void): void {
+  constructor(libc: Libc) {
+    this.#libc = libc;
+  }
+
+  sync(fds: readonly number[], done: (fault: Error | null) => void, mayBlock = false): void {
     assert(!this.#running, "one sync at a time");
+    if (mayBlock && fds.length === 1) {
+      const begunMs = performance.now();
+      if (begunMs >= this.#blocksFromMs) return done(this.#block(fds[0]!, begunMs));
+    }
     this.#running = true;
     this.#thread.run({ kind: "sync", fds }, (fault) => {
       this.#running = false;
@@ -28,6 +43,14 @@ class ThreadSyncer implements Syncer {
 
   close(): Promise<void> {
     return this.#thread.close();
+  }
+
+  #block(fd: number, begunMs: number): Error | null {
+    const errno = this.#libc.syncFile(fd);
+    const endedMs = performance.now();
+    const tookMs = endedMs - begunMs;
+    if (tookMs > BLOCKED_MS_MAX) this.#blocksFromMs = endedMs + UNBLOCKED_TIMES * tookMs;
+    return errno === 0 ? null : new FileFault("sync", `descriptor ${fd}`, errnoName(errno));
   }
 }
 

@@ -82,6 +82,13 @@ export class GroupCommit implements CommitSink {
   #stuckFault: Error | null = null;
   #inFlight = NO_FDS;
   #waiting = new Set<CommitWaiter>();
+  /** How often was waited since the last sync began, and before that one. */
+  #asked = 0;
+  #covered = 0;
+  /** The last sync was for one who waited once, and when it was done nobody else waited. */
+  #alone = false;
+  /** Such a sync has stopped everything in this round of the event loop. */
+  #blocked = false;
   #sealed = new Set<CommitWaiter>();
   #held: Held[] = [];
   #drainers: Drainer[] = [];
@@ -94,6 +101,7 @@ export class GroupCommit implements CommitSink {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #fault: Error | null = null;
   readonly #syncDone: (fault: Error | null) => void;
+  readonly #unblock = (): void => void (this.#blocked = false);
   readonly #timeUp: () => void;
 
   constructor(options: GroupCommitOptions) {
@@ -172,6 +180,7 @@ export class GroupCommit implements CommitSink {
 
   /** `waiter` is told when what was written up to now is on disk; once per sync, however often it asks. Hot. */
   wait(waiter: CommitWaiter): void {
+    this.#asked++;
     this.#waiting.add(waiter);
   }
 
@@ -268,12 +277,25 @@ export class GroupCommit implements CommitSink {
     }
     this.#dirty.clear();
     this.#inFlight = fds;
+    const mayBlock = this.#mayBlock(fds.length);
     if (!this.stuck) this.#seal();
     this.#running = true;
-    this.#syncer!.sync(fds, this.#syncDone);
+    this.#syncer!.sync(fds, this.#syncDone, mayBlock);
+  }
+
+  /**
+   * One client that publishes, waits and publishes again is served soonest when its sync is done here and now. Once in a
+   * round of the event loop: where others have something to say as well, one sync for all of them is better.
+   */
+  #mayBlock(fileCount: number): boolean {
+    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) return false;
+    this.#blocked = true;
+    setImmediate(this.#unblock);
+    return true;
   }
 
   #finish(fault: Error | null): void {
+    this.#alone = this.#covered === 1 && this.#waiting.size === 0;
     const within = this.#stepping;
     this.#stepping = true;
     this.#inFlight = NO_FDS;
@@ -324,6 +346,8 @@ export class GroupCommit implements CommitSink {
 
   /** What waits now is covered by the sync that begins; whoever waits from here on belongs to the next one. */
   #seal(): void {
+    this.#covered = this.#asked;
+    this.#asked = 0;
     const waiters = this.#waiting;
     this.#waiting = this.#sealed;
     this.#sealed = waiters;

@@ -7,6 +7,8 @@ import { type CommitWaiter, GroupCommit } from "./group_commit.ts";
 /** Answers when the test says so. */
 class HeldSyncer implements Syncer {
   readonly batches: number[][] = [];
+  /** Of each batch, whether the syncer might have done it within the call. */
+  readonly mayBlock: boolean[] = [];
   #done: ((fault: Error | null) => void) | null = null;
   #begun: (() => void) | null = null;
 
@@ -14,9 +16,10 @@ class HeldSyncer implements Syncer {
     return this.#done !== null;
   }
 
-  sync(fds: readonly number[], done: (fault: Error | null) => void): void {
+  sync(fds: readonly number[], done: (fault: Error | null) => void, mayBlock = false): void {
     assert.equal(this.#done, null, "one sync at a time");
     assert.ok(fds.length > 0, "a sync of nothing");
+    this.mayBlock.push(mayBlock);
     this.batches.push([...fds].sort((a, b) => a - b));
     this.#done = done;
     this.#begun?.();
@@ -247,6 +250,47 @@ describe("group commit", () => {
     commit.endTurn();
     assert.equal(left, 0);
     assert.equal(commit.busy, false);
+  });
+});
+
+describe("group commit, for one alone", () => {
+  const round = () => new Promise((resolve) => setImmediate(resolve));
+
+  it("lets a sync block for who publishes, waits and publishes again, once in a round of the event loop", async () => {
+    const { syncer, commit } = setUp();
+    const publish = (waits = 1) => {
+      commit.dirty(5);
+      for (let count = 0; count < waits; count++) commit.wait(new Waiter());
+      commit.endTurn();
+    };
+    const publishAlone = (waits = 1) => {
+      publish(waits);
+      syncer.answer();
+    };
+    publishAlone();
+    publishAlone();
+    publishAlone();
+    assert.deepEqual(syncer.mayBlock, [false, true, false], "the third was in the same round");
+    await round();
+    publishAlone();
+    assert.equal(syncer.mayBlock.at(-1), true);
+    await round();
+    publishAlone(2);
+    await round();
+    assert.equal(syncer.mayBlock.at(-1), false, "two waited");
+    publishAlone();
+    assert.equal(syncer.mayBlock.at(-1), false, "the last sync was for two");
+    await round();
+    publish();
+    assert.equal(syncer.mayBlock.at(-1), true);
+    publish();
+    syncer.answer();
+    assert.equal(syncer.mayBlock.at(-1), false, "somebody came while a sync ran");
+    syncer.answer();
+    await round();
+    commit.dirty(6);
+    publishAlone();
+    assert.equal(syncer.mayBlock.at(-1), false, "two files");
   });
 });
 

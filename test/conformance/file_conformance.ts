@@ -251,6 +251,20 @@ export function syncerConformance(name: string, make: () => Syncer): void {
     for (const open of [fd, ...many.slice(0, -1)]) fs.closeSync(open);
   });
 
+  it("a sync that may block is answered as well, within the call or behind it", async (directory) => {
+    const syncer = make();
+    const fd = fs.openSync(join(directory, "a"), "w");
+    const gone = fs.openSync(join(directory, "a"), "r");
+    fs.closeSync(gone);
+    const blocking = (fds: number[]) => new Promise<Error | null>((resolve) => syncer.sync(fds, resolve, true));
+    for (const fds of [[fd], [fd], [fd, fd]]) assert.equal(await blocking(fds), null);
+    const fault = await blocking([gone]);
+    assert.deepEqual([fault?.name, (fault as { code?: string } | null)?.code], ["FileFault", "EBADF"]);
+    assert.equal(await blocking([fd]), null);
+    await syncer.close();
+    fs.closeSync(fd);
+  });
+
   it("a second sync at a time is an assertion fault", async (directory) => {
     const syncer = make();
     const fd = fs.openSync(join(directory, "a"), "w");
