@@ -30,9 +30,9 @@ class ThreadSyncer implements Syncer {
 
   sync(fds: readonly number[], done: (fault: Error | null) => void, mayBlock = false): void {
     assert(!this.#running, "one sync at a time");
-    if (mayBlock && fds.length === 1) {
+    if (mayBlock) {
       const begunMs = performance.now();
-      if (begunMs >= this.#blocksFromMs) return done(this.#block(fds[0]!, begunMs));
+      if (begunMs >= this.#blocksFromMs) return done(this.#block(fds, begunMs));
     }
     this.#running = true;
     this.#thread.run({ kind: "sync", fds }, (fault) => {
@@ -45,12 +45,15 @@ class ThreadSyncer implements Syncer {
     return this.#thread.close();
   }
 
-  #block(fd: number, begunMs: number): Error | null {
-    const errno = this.#libc.syncFile(fd);
+  #block(fds: readonly number[], begunMs: number): Error | null {
+    for (const fd of fds) {
+      const errno = this.#libc.syncFile(fd);
+      if (errno !== 0) return new FileFault("sync", `descriptor ${fd}`, errnoName(errno));
+    }
     const endedMs = performance.now();
     const tookMs = endedMs - begunMs;
     if (tookMs > BLOCKED_MS_MAX) this.#blocksFromMs = endedMs + UNBLOCKED_TIMES * tookMs;
-    return errno === 0 ? null : new FileFault("sync", `descriptor ${fd}`, errnoName(errno));
+    return null;
   }
 }
 

@@ -15,12 +15,6 @@ import type { CommitSink } from "./queue_store_host.ts";
 /** What nobody waits for is synced within this time, milliseconds: what a power cut may take of it. */
 const LAZY_SYNC_MS = 1000;
 
-/**
- * A sync of so many files takes those along that nobody waits for: it is one for the whole filesystem. A smaller one does
- * not, since a log that has grown takes longer to sync than the messages that are waited for.
- */
-const LAZY_RIDE_FROM = 9;
-
 /** Descriptors that only wait for a sync: so many get one at once, before there are none left to open. */
 const HELD_MAX = 512;
 
@@ -153,7 +147,7 @@ export class GroupCommit implements CommitSink {
     if (fd >= 0 && this.#syncer !== null) this.#dirty.add(fd);
   }
 
-  /** The file has bytes that nobody waits for: they are synced within LAZY_SYNC_MS. Hot. */
+  /** The file has bytes that nobody waits for: they ride with the next sync, or get their own within LAZY_SYNC_MS. Hot. */
   dirtyLazily(fd: number): void {
     if (fd < 0 || this.#syncer === null) return;
     this.#lazy.add(fd);
@@ -256,7 +250,7 @@ export class GroupCommit implements CommitSink {
     const forced = this.#overdue || this.#drainers.length > 0;
     if (!forced && (this.#waiting.size === 0 || this.stuck)) return false;
     if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {
-      this.#begin(forced || this.#dirty.size >= LAZY_RIDE_FROM);
+      this.#begin();
       return true;
     }
     this.#overdue = false;
@@ -266,16 +260,12 @@ export class GroupCommit implements CommitSink {
     return true;
   }
 
-  #begin(withLazy: boolean): void {
+  #begin(): void {
     const fds = [...this.#dirty];
-    if (withLazy) {
-      for (const fd of this.#lazy) if (!this.#dirty.has(fd)) fds.push(fd);
-      this.#lazy.clear();
-      this.#overdue = false;
-    } else {
-      for (const fd of fds) this.#lazy.delete(fd);
-    }
+    for (const fd of this.#lazy) if (!this.#dirty.has(fd)) fds.push(fd);
     this.#dirty.clear();
+    this.#lazy.clear();
+    this.#overdue = false;
     this.#inFlight = fds;
     const mayBlock = this.#mayBlock(fds.length);
     if (!this.stuck) this.#seal();
@@ -288,7 +278,9 @@ export class GroupCommit implements CommitSink {
    * round of the event loop: where others have something to say as well, one sync for all of them is better.
    */
   #mayBlock(fileCount: number): boolean {
-    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) return false;
+    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) {
+      return false;
+    }
     this.#blocked = true;
     setImmediate(this.#unblock);
     return true;

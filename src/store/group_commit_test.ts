@@ -288,14 +288,14 @@ describe("group commit, for one alone", () => {
     assert.equal(syncer.mayBlock.at(-1), false, "somebody came while a sync ran");
     syncer.answer();
     await round();
-    commit.dirty(6);
+    commit.dirtyLazily(6);
     publishAlone();
     assert.equal(syncer.mayBlock.at(-1), false, "two files");
   });
 });
 
 describe("group commit, lazy files", () => {
-  it("takes a lazy file along that somebody waits for as well, and does not make waiters wait for lazy ones", () => {
+  it("lets lazy files ride with a sync, and does not make waiters wait for them", () => {
     const { syncer, commit } = setUp();
     const first = new Waiter();
     commit.dirtyLazily(5);
@@ -307,21 +307,6 @@ describe("group commit, lazy files", () => {
     commit.wait(new Waiter());
     commit.endTurn();
     assert.deepEqual(syncer.batches, [[5, 6]]);
-  });
-
-  it("lets those wait that nobody waits for, unless a sync is for many files anyway", () => {
-    const { syncer, commit } = setUp();
-    commit.dirtyLazily(5);
-    commit.dirty(6);
-    commit.wait(new Waiter());
-    commit.endTurn();
-    syncer.answer();
-    for (let fd = 10; fd < 20; fd++) commit.dirty(fd);
-    commit.wait(new Waiter());
-    commit.endTurn();
-    syncer.answer();
-    assert.deepEqual(syncer.batches, [[6], [5, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]]);
-    assert.equal(commit.busy, false);
   });
 
   it("syncs lazy files by itself after a while", async () => {

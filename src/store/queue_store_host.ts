@@ -38,7 +38,7 @@ export interface CommitSink {
   touch(store: { flush(): void }): void;
   /** Bytes of this descriptor (file or directory) wait for a sync: the next one covers them. */
   dirty(fd: number): void;
-  /** As `dirty`, but nobody waits for it: it is synced within about a second (acknowledgement logs). */
+  /** As `dirty`, but nobody waits for it: it rides with a sync within about a second (acknowledgement logs). */
   dirtyLazily(fd: number): void;
   /**
    * Calls `close` when no running or pending sync refers to `fd` any more, at once if none does. With `forget` a

@@ -39,7 +39,7 @@ const SYNCS_ITSELF: Mutant = {
   name: "syncs-itself",
   edits: [{
     file: "runtime/syncer.ts",
-    find: "return libc === null ? new CallbackSyncer() : new ThreadSyncer();",
+    find: "return libc === null ? new CallbackSyncer() : new ThreadSyncer(libc);",
     replace: `return {
     sync(fds, done) {
       for (const fd of fds) libc!.syncFile(fd);

@@ -23,11 +23,18 @@ const RATE_MIN = 0.8;
 /** What a consumer does not read is held without end. */
 const NO_HIGH_WATER: Mutant = {
   name: "no-high-water-mark",
-  edits: [{
-    file: "limits.ts",
-    find: "export const OUT_PENDING_BYTES_MAX = 1024 * 1024;",
-    replace: "export const OUT_PENDING_BYTES_MAX = Infinity;",
-  }],
+  edits: [
+    {
+      file: "limits.ts",
+      find: "export const OUT_PENDING_BYTES_MAX = 1024 * 1024;",
+      replace: "export const OUT_PENDING_BYTES_MAX = Infinity;",
+    },
+    {
+      file: "limits.ts",
+      find: "export const OUT_PENDING_BYTES_CROWDED = 128 * 1024;",
+      replace: "export const OUT_PENDING_BYTES_CROWDED = Infinity;",
+    },
+  ],
 };
 
 const NOTHING: FaultResult = { lost: 0, phantom: 0, counts: "", failures: [] };

@@ -27,8 +27,8 @@ const FILES_LEFT_OPEN: Mutant = {
   name: "files-left-open",
   edits: [{
     file: "store/queue_store.ts",
-    find: "    this.#closeFiles(true);\n    this.#directory.destroy();",
-    replace: "    this.#directory.destroy();",
+    find: "      this.#closeFiles(true);\n    }",
+    replace: "    }",
   }],
 };
 

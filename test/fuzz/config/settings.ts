@@ -45,6 +45,11 @@ export const settings: FuzzTarget = {
     const given = flagsOf(words);
     const found = load(ini, environment, given);
     if (found instanceof ConfigFault) return expectNamed(found, ini, environment);
+    const { tlsKey, tlsCertificate } = found.values;
+    if (tlsKey !== "" && tlsCertificate === "") {
+      assert.throws(() => configOf(found.values), /^ConfigFault: 'tls_key'/);
+      return;
+    }
     configOf(found.values);
     expectSettings(settingsText(found));
     expectSame(found);
