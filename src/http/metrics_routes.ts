@@ -59,14 +59,34 @@ export function addMetrics(router: Router, services: HttpServices, access: Acces
     const known = new Set([...all.map(({ family }) => family), ...OTHERS]);
     for (const name of wanted) if (!known.has(name)) throw badRequest(`unknown family '${name}'`);
     for (const group of all) if (wanted.has(group.family)) yield* single(group, DETAILED);
-    if (wanted.has("node_metrics") || wanted.has("node_coarse_metrics")) yield* nodeFamilies(services, DETAILED);
+    const hasNode = wanted.has("node_metrics") || wanted.has("node_coarse_metrics");
+    const hasChurn = wanted.has("connection_churn_metrics");
+    for (const each of hasNode || hasChurn ? nodeFamilies(services, DETAILED) : []) {
+      if (CHURN.test(each.name) ? hasChurn : hasNode) yield each;
+    }
     if (wanted.has("vhost_status")) yield vhostStatus(services, vhosts);
     if (wanted.has("exchange_names")) yield exchangeNames(services, vhosts);
     if (wanted.has("exchange_bindings")) yield exchangeBindings(services, vhosts);
   });
 }
 
-const OTHERS = ["node_metrics", "node_coarse_metrics", "vhost_status", "exchange_names", "exchange_bindings"];
+const CHURN = /_(connections_(opened|closed)|channels_(opened|closed)|queues_(declared|created|deleted))_total$/;
+const OTHERS = [
+  "node_metrics",
+  "node_coarse_metrics",
+  "connection_churn_metrics",
+  "vhost_status",
+  "exchange_names",
+  "exchange_bindings",
+  // RabbitMQ's, of which there is nothing here.
+  "node_persister_metrics",
+  "ra_metrics",
+  "auth_attempt_metrics",
+  "auth_attempt_detailed_metrics",
+  "channel_process_metrics",
+  "channel_queue_exchange_metrics",
+  "queue_exchange_metrics",
+];
 
 const names = z.union([z.string(), z.array(z.string())]).optional()
   .transform((given) => given === undefined ? [] : typeof given === "string" ? [given] : given)

@@ -162,6 +162,11 @@ test("details are those that are asked for", async () => {
   assert.deepEqual([...two.keys()], ["rabbitmq_detailed_queue_consumers", "rabbitmq_cluster_vhost_status"]);
   const elsewhere = await metrics("/metrics/detailed?family=queue_consumer_count&vhost=nowhere");
   assert.equal(elsewhere.get("rabbitmq_detailed_queue_consumers")!.samples.length, 0);
+  const churn = [...(await metrics("/metrics/detailed?family=connection_churn_metrics&family=ra_metrics")).keys()];
+  assert.equal(churn.length, 7);
+  assert.ok(churn.includes("rabbitmq_detailed_connections_opened_total"), churn.join());
+  const node = [...(await metrics("/metrics/detailed?family=node_metrics")).keys()];
+  assert.ok(node.length > 10 && !node.some((name) => churn.includes(name)), node.join());
   const unknown = await ask(await api.port("metrics"), "GET", "/metrics/detailed?family=carrots", { as: null });
   assert.equal(unknown.status, 400);
 });
