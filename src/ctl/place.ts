@@ -11,7 +11,7 @@ import { quoted } from "./text.ts";
 export const URI_VARIABLE = "LEVERET_CTL_URI";
 export const URI_DEFAULT = "http://guest:guest@127.0.0.1:15672";
 /** Where the certificates are that a broker's is held against, when no flag says so. */
-export const CA_VARIABLE = "LEVERET_CTL_TLS_CA_CERT_FILE";
+const CA_VARIABLE = "LEVERET_CTL_TLS_CA_CERT_FILE";
 /** What belongs to the schemes: the port of ours, and that which an URL leaves out. */
 const SCHEMES: Readonly<Record<string, readonly [port: number, implied: number]>> = {
   "http:": [15672, 80],

@@ -10,7 +10,7 @@ import { fieldOf, type FieldPath, type Fields, pathsOf, shape } from "./shape.ts
 import { orderByKeys, orderByNames } from "./sort_keys.ts";
 import { rangeInOrder } from "./sorting.ts";
 
-export const PAGE_SIZE_MAX = 500;
+const PAGE_SIZE_MAX = 500;
 const PAGE_SIZE = 100;
 /** Text that is put together before it is sent. */
 const CHUNK_CHARS = 64 * 1024;

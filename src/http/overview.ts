@@ -16,7 +16,7 @@ import { type Fields, shapeOne } from "./shape.ts";
 
 const TAG = "Broker";
 /** The release of RabbitMQ whose API this is: clients choose what they ask for by it. */
-export const API_VERSION = RABBITMQ_VERSION;
+const API_VERSION = RABBITMQ_VERSION;
 const MECHANISMS = ["PLAIN", "AMQPLAIN"];
 const CHURN = [
   "connection_created",

@@ -31,7 +31,7 @@ export interface QueueContext {
 type Item = InVhost<AnyQueue>;
 
 /** In the order of RabbitMQ's lists. */
-export const queueFields: Fields<Item, QueueContext> = {
+const queueFields: Fields<Item, QueueContext> = {
   name: ({ item }) => item.name,
   vhost: ({ vhost }) => vhost.name,
   arguments: ({ item }) => jsonOfArguments(item.args),

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { errorCode } from "./errno.ts";
 import { TlsFault } from "./fault.ts";
 
-export const TLS_VERSIONS = ["1.2", "1.3"] as const;
+const TLS_VERSIONS = ["1.2", "1.3"] as const;
 export type TlsVersion = typeof TLS_VERSIONS[number];
 
 export interface TlsFiles {

@@ -278,9 +278,7 @@ export class GroupCommit implements CommitSink {
    * round of the event loop: where others have something to say as well, one sync for all of them is better.
    */
   #mayBlock(fileCount: number): boolean {
-    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) {
-      return false;
-    }
+    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) return false;
     this.#blocked = true;
     setImmediate(this.#unblock);
     return true;

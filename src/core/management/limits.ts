@@ -7,7 +7,7 @@ import { Refusal } from "../refusal.ts";
 import type { VhostLimits } from "../vhost_metadata.ts";
 
 export const VHOST_LIMITS = ["max-connections", "max-queues"] as const;
-export const USER_LIMITS = ["max-connections", "max-channels"] as const;
+const USER_LIMITS = ["max-connections", "max-channels"] as const;
 
 export function readVhostLimits(value: unknown): VhostLimits {
   const limits = readLimits(value, VHOST_LIMITS, "limits", invalid);
