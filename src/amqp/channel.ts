@@ -22,6 +22,7 @@ import {
   writeChannelClose,
   writeChannelCloseOk,
 } from "../wire/amqp_methods.ts";
+import { readLonglong } from "../wire/amqp_values.ts";
 import { handleMethod } from "./basic.ts";
 import { Confirms } from "./confirms.ts";
 import type { AmqpConnection } from "./connection.ts";
@@ -105,9 +106,7 @@ export class Channel implements PublisherHost, Sender, Servable {
       throw new AmqpError(505, "expected content header for class 60, got non content header frame instead");
     }
     if (id === METHOD_BASIC_ACK && size === 13) {
-      const high = bytes[at + 4]! * 0x1000000 + (bytes[at + 5]! << 16 | bytes[at + 6]! << 8 | bytes[at + 7]!);
-      const low = bytes[at + 8]! * 0x1000000 + (bytes[at + 9]! << 16 | bytes[at + 10]! << 8 | bytes[at + 11]!);
-      return this.deliveries.acknowledge(high * 0x1_0000_0000 + low, (bytes[at + 12]! & 1) !== 0);
+      return this.deliveries.acknowledge(readLonglong(bytes, at + 4), (bytes[at + 12]! & 1) !== 0);
     }
     const method = decodeMethod(bytes, at, size);
     if (method.kind === METHOD_CHANNEL_CLOSE) {

@@ -262,7 +262,7 @@ function writeContentHeader(bytes: Uint8Array, at: number, channel: number, mess
 
 /** A delivery tag, eight bytes. Hot. */
 function writeTag(bytes: Uint8Array, at: number, tag: number): number {
-  const high = Math.floor(tag / TWO_POW_32);
+  const high = tag < TWO_POW_32 ? 0 : Math.floor(tag / TWO_POW_32);
   const low = tag >>> 0;
   bytes[at] = high >>> 24;
   bytes[at + 1] = high >>> 16;

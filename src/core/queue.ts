@@ -40,6 +40,9 @@ const HELD = 2;
 
 export type { Consumer, Owner } from "./consumer.ts";
 
+/** The position of a message that went straight to a consumer. */
+const NOWHERE = -1;
+
 /** A message is looked at within one call, so one is enough for all queues. */
 const SCRATCH = new Message();
 
@@ -78,6 +81,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #queued = false;
   /** Messages have a time to live, there is a limit, or somebody looks on: more has to be done than to deliver. */
   #ruled = false;
+  /** Its consumers settle by taking: what comes while nothing waits goes straight on, and is never stored. */
+  #passesOn = false;
   #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
@@ -156,11 +161,27 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   publish(message: MessageType): boolean {
     if (this.gone) return true;
     if (this.#ruled || (message.flags & MESSAGE_EXPIRES) !== 0) return this.#publishRuled(message);
+    if (this.#passesOn && this.store.readyCount === 0 && this.#passOn(message)) return true;
     this.store.append(message);
     this.counters.publish++;
     if (!this.warm) this.#services.warmed(this);
     if (this.consumers.length > 0) this.wake();
     return true;
+  }
+
+  /** False when no consumer takes it now. Hot. */
+  #passOn(message: MessageType): boolean {
+    const consumer = this.#rota.pick();
+    if (consumer === null) return false;
+    message.position = NOWHERE;
+    message.redelivered = false;
+    this.counters.publish++;
+    consumer.deliver(message);
+    return true;
+  }
+
+  #countConsumers(): void {
+    this.#passesOn = !this.#paused && this.consumers.length > 0 && this.consumers.every(({ noAck }) => noAck);
   }
 
   makesWait(publisher: Waiter): boolean {
@@ -342,7 +363,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   /** Hot. */
   settle(position: number, recordBytes: number, bodyBytes: number): void {
-    if (this.gone) return;
+    if (this.gone || position === NOWHERE) return;
     this.store.settle(position, recordBytes, bodyBytes);
     if (this.#counts !== null) this.#counts.forget(position);
   }
@@ -397,11 +418,13 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** See `VirtualHost.setPaused`, which remembers it. */
   pause(): void {
     this.#paused = true;
+    this.#countConsumers();
     this.#pace?.close();
   }
 
   resume(): void {
     this.#paused = false;
+    this.#countConsumers();
     this.wake();
   }
 
@@ -421,6 +444,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
     checkConsumers(consumers, alone, where);
     this.#rota.add(consumer);
+    this.#countConsumers();
     this.wake();
     return this;
   }
@@ -428,6 +452,7 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Returns whether it was the last one. */
   removeConsumer(consumer: Consumer): boolean {
     if (!this.#rota.remove(consumer)) return false;
+    this.#countConsumers();
     if (this.consumers.length === 0) {
       this.#pace?.close();
       this.#lease?.renew();

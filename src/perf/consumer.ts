@@ -4,11 +4,10 @@ import type { AmqpChannel, ChannelHandler } from "../client/amqp_channel.ts";
 import type { AmqpFault } from "../client/amqp_fault.ts";
 import { BufferPool, OutBuffer } from "../lib/out_buffer.ts";
 import { writeBasicAck } from "../wire/amqp_methods.ts";
-import { readLong } from "../wire/amqp_values.ts";
+import { readLong, readLonglong } from "../wire/amqp_values.ts";
 import { LatencyHistogram } from "./latency_histogram.ts";
 import { clockUs, STAMP_BYTES } from "./stamp.ts";
 
-const TWO_POW_32 = 0x1_0000_0000;
 /** A stamp that lies further ahead than this is later than the clock of the turn: the message took no time. */
 const LATENCY_US_MAX = 0x8000_0000;
 /** Where the tag lies in an ack frame, behind the frame's head and the method's number. */
@@ -75,7 +74,7 @@ export class Consumer implements ChannelHandler {
 
   /** Hot. */
   header(bytes: Uint8Array, at: number): void {
-    this.#bodyLeft = readLong(bytes, at + 4) * TWO_POW_32 + readLong(bytes, at + 8);
+    this.#bodyLeft = readLonglong(bytes, at + 4);
     this.#bodyBegins = true;
     if (this.#bodyLeft === 0) this.#complete();
   }

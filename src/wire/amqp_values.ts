@@ -104,8 +104,11 @@ export function readLong(bytes: Uint8Array, at: number): number {
   return bytes[at]! * 0x1000000 + (bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!);
 }
 
+/** Of what fits in 32 bits never a product: that would be a float to engines, and all that is counted with it. */
 export function readLonglong(bytes: Uint8Array, at: number): number {
-  return readLong(bytes, at) * TWO_POW_32 + readLong(bytes, at + 4);
+  const high = readLong(bytes, at);
+  const low = readLong(bytes, at + 4);
+  return high === 0 ? low : high * TWO_POW_32 + low;
 }
 
 /** A copy of bytes[at..at+count); `slice` is none when the bytes are a Buffer. */
