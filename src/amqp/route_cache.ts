@@ -24,11 +24,14 @@ interface Entry {
 
 /** Most channels publish to one route or a few. */
 const PLACES_MIN = 4;
-const PLACES_MAX = 8192;
+const PLACES_MAX = 16 * 1024;
+/** A route is in one of so many places that lie side by side. */
+const TRIED_MAX = 8;
 
 export class RouteCache {
-  /** A route is in one of two places that lie side by side, the newer one in the first. */
-  #places: (Entry | null)[] = new Array<Entry | null>(PLACES_MIN).fill(null);
+  /** Of the entries, 0 where there is none: what is looked through lies close together. */
+  #hashes = new Int32Array(PLACES_MIN);
+  #entries = newPlaces(PLACES_MIN);
   #count = 0;
   #last: Entry | null = null;
 
@@ -36,18 +39,19 @@ export class RouteCache {
   find(bytes: Uint8Array, at: number, size: number, revision: number): Known | null {
     const last = this.#last;
     if (last !== null && last.revision === revision && isSame(last.bytes, bytes, at, size)) return last.known;
-    const places = this.#places;
+    const hashes = this.#hashes;
+    const mask = hashes.length - 1;
     const hash = hashOf(bytes, at, size);
-    const place = hash & (places.length - 1) & ~1;
-    let entry = places[place]!;
-    if (entry === null) return null;
-    if (entry.hash !== hash) {
-      entry = places[place + 1]!;
-      if (entry === null || entry.hash !== hash) return null;
+    for (let tried = 0; tried < TRIED_MAX; tried++) {
+      const place = (hash + tried) & mask;
+      if (hashes[place] !== hash) continue;
+      const entry = this.#entries[place]!;
+      if (!isSame(entry.bytes, bytes, at, size)) continue;
+      if (entry.revision !== revision) return null;
+      this.#last = entry;
+      return entry.known;
     }
-    if (entry.revision !== revision || !isSame(entry.bytes, bytes, at, size)) return null;
-    this.#last = entry;
-    return entry.known;
+    return null;
   }
 
   /** `revision`: while it is the same, the route leads there. */
@@ -56,30 +60,48 @@ export class RouteCache {
     copyBytes(bytes, at, own, 0, size);
     const entry: Entry = { bytes: own, hash: hashOf(bytes, at, size), revision, known };
     this.#last = entry;
-    if (this.#count * 4 >= this.#places.length && this.#places.length < PLACES_MAX) this.#grow(revision);
+    if (this.#count * 2 >= this.#hashes.length) this.#renew(revision);
     this.#put(entry);
   }
 
   #put(entry: Entry): void {
-    const places = this.#places;
-    const place = entry.hash & (places.length - 1) & ~1;
-    const before = places[place]!;
-    if (before !== null && before.hash !== entry.hash) {
-      if (places[place + 1] === null) this.#count++;
-      places[place + 1] = before;
-    } else if (before === null) {
-      this.#count++;
+    const { hash, bytes, revision } = entry;
+    const mask = this.#hashes.length - 1;
+    let place = -1;
+    for (let tried = 0; tried < TRIED_MAX; tried++) {
+      const at = (hash + tried) & mask;
+      const before = this.#entries[at]!;
+      if (before !== null && before.hash === hash && isSame(before.bytes, bytes, 0, bytes.length)) {
+        place = at;
+        break;
+      }
+      // Above all in one that is free or of no use any more.
+      if (place < 0 && (before === null || before.revision !== revision)) place = at;
     }
-    places[place] = entry;
+    if (place < 0) place = (hash + (this.#count & (TRIED_MAX - 1))) & mask;
+    if (this.#entries[place] === null) this.#count++;
+    this.#hashes[place] = hash;
+    this.#entries[place] = entry;
   }
 
-  /** What leads elsewhere by now is left behind. */
-  #grow(revision: number): void {
-    const entries = this.#places;
-    this.#places = new Array<Entry | null>(entries.length * 4).fill(null);
+  /** Half full: more places, unless what leads elsewhere by now takes them up; with the most begins anew. */
+  #renew(revision: number): void {
+    const entries = this.#entries.filter((entry) => entry !== null && entry.revision === revision) as Entry[];
+    let places = this.#hashes.length;
+    if (entries.length * 4 >= places) places *= 4;
+    if (places > PLACES_MAX) {
+      places = PLACES_MAX;
+      entries.length = 0;
+    }
+    this.#hashes = new Int32Array(places);
+    this.#entries = newPlaces(places);
     this.#count = 0;
-    for (const entry of entries) if (entry !== null && entry.revision === revision) this.#put(entry);
+    for (const entry of entries) this.#put(entry);
   }
+}
+
+function newPlaces(count: number): (Entry | null)[] {
+  return new Array<Entry | null>(count).fill(null);
 }
 
 function isSame(known: Uint8Array, bytes: Uint8Array, at: number, size: number): boolean {
@@ -89,9 +111,9 @@ function isSame(known: Uint8Array, bytes: Uint8Array, at: number, size: number):
   return true;
 }
 
-/** FNV-1a. */
+/** FNV-1a; never 0. */
 function hashOf(bytes: Uint8Array, at: number, size: number): number {
   let value = 0x811C9DC5 | 0;
   for (let i = at; i < at + size; i++) value = Math.imul(value ^ bytes[i]!, 0x01000193);
-  return value ^ value >>> 15;
+  return (value ^ value >>> 15) || 1;
 }

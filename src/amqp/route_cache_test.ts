@@ -31,7 +31,7 @@ test("what was added is found, by its bytes alone, and until the revision change
   assert.equal(find("a", 2), b);
 });
 
-test("thousands of routes are found, nearly all of them, and none is taken for another", () => {
+test("thousands of routes are found, nearly all of them, and none is taken for another, nor kept without end", () => {
   const { find, add } = cacheOf();
   const known = new Map(Array.from({ length: 2000 }, (_, index) => [`queue-${index}`, place()] as const));
   for (const [name, value] of known) add(name, value);
@@ -41,7 +41,7 @@ test("thousands of routes are found, nearly all of them, and none is taken for a
     assert.ok(answer === null || answer === value, name);
     if (answer === value) found++;
   }
-  assert.ok(found > 1900, `${found} of 2000`);
+  assert.ok(found > 1990, `${found} of 2000`);
   for (let index = 0; index < 20_000; index++) add(`other-${index}`, place());
   assert.equal(find("never"), null);
 });

@@ -83,6 +83,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   #ruled = false;
   /** Its consumers settle by taking: what comes while nothing waits goes straight on, and is never stored. */
   #passesOn = false;
+  /** The only one of them. */
+  #soleConsumer: Consumer | null = null;
   #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
@@ -171,7 +173,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
 
   /** False when no consumer takes it now. Hot. */
   #passOn(message: MessageType): boolean {
-    const consumer = this.#rota.pick();
+    const sole = this.#soleConsumer;
+    const consumer = sole === null ? this.#rota.pick() : sole.ready() ? sole : null;
     if (consumer === null) return false;
     message.position = NOWHERE;
     message.redelivered = false;
@@ -181,7 +184,9 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   }
 
   #countConsumers(): void {
-    this.#passesOn = !this.#paused && this.consumers.length > 0 && this.consumers.every(({ noAck }) => noAck);
+    const { consumers } = this;
+    this.#passesOn = !this.#paused && consumers.length > 0 && consumers.every(({ noAck }) => noAck);
+    this.#soleConsumer = consumers.length === 1 ? consumers[0]! : null;
   }
 
   makesWait(publisher: Waiter): boolean {
