@@ -10,6 +10,7 @@
 
 import { isDiskFull } from "../lib/disk_full.ts";
 import type { Syncer } from "../runtime/runtime.ts";
+import { Hold, type Holdable } from "./hold.ts";
 import type { CommitSink } from "./queue_store_host.ts";
 
 /** What nobody waits for is synced within this time, milliseconds: what a power cut may take of it. */
@@ -19,7 +20,7 @@ const LAZY_SYNC_MS = 1000;
 const HELD_MAX = 512;
 
 /** Something that buffers what it was given during a turn. */
-export interface Flushable {
+export interface Flushable extends Holdable {
   /** Writes what is buffered to its file and calls `dirty`. */
   flush(): void;
   /** What it buffers need not be in a file before clients are sent what they are given in this turn. Default false. */
@@ -95,6 +96,7 @@ export class GroupCommit implements CommitSink {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #fault: Error | null = null;
   readonly #syncDone: (fault: Error | null) => void;
+  readonly #hold = new Hold(() => this.#advance());
   readonly #unblock = (): void => void (this.#blocked = false);
   readonly #timeUp: () => void;
 
@@ -190,12 +192,23 @@ export class GroupCommit implements CommitSink {
 
   /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
   endTurn(): void {
+    if (this.#mayHold) {
+      if (this.#hold.waits(this.#touched)) return;
+    } else {
+      this.#hold.end();
+    }
     if (this.#touched.length > 0 || this.stuck) this.#flush();
     if (this.#stepping) return;
     if (!this.#syncing && (this.#waiting.size > 0 || this.#sealed.size > 0)) this.#tellUnsynced();
     if (this.#running) return;
     if (this.#waiting.size > 0 || this.#overdue) this.#advance();
     else this.#watch();
+  }
+
+  /** Somebody waits for what was published last, nobody else waits for anything, and it was so before. */
+  get #mayHold(): boolean {
+    return this.#alone && this.#asked === 1 && this.#syncing && !this.#running && !this.#stepping && !this.stuck &&
+      !this.#overdue && this.#drainers.length === 0;
   }
 
   /** Flushes and syncs everything, lazy ones too; resolves when nothing is left to do, rejects with the fault. */

@@ -292,6 +292,69 @@ describe("group commit, for one alone", () => {
     publishAlone();
     assert.equal(syncer.mayBlock.at(-1), false, "two files");
   });
+
+  /** What was published lies with consumers until `settled`. */
+  function publisher() {
+    const { syncer, commit } = setUp();
+    commit.dirty(5);
+    commit.wait(new Waiter());
+    commit.endTurn();
+    syncer.answer();
+    const publish = (heldCount = 1) => {
+      const store = {
+        heldCount,
+        flush: () => {
+          if (store.heldCount !== 0) commit.dirty(5);
+        },
+      };
+      const waiter = new Waiter();
+      commit.touch(store);
+      commit.wait(waiter);
+      commit.endTurn();
+      return { waiter, settle: () => void (store.heldCount = 0, commit.endTurn()) };
+    };
+    return { syncer, commit, publish };
+  }
+
+  it("lets consumers in step settle first: what they have settled needs no disk", () => {
+    const { syncer, publish } = publisher();
+    for (let count = 0; count < 3; count++) {
+      const { waiter, settle } = publish();
+      assert.deepEqual([waiter.told, syncer.running], [[], false]);
+      settle();
+      assert.deepEqual([waiter.told, syncer.running], [["seal", "durable"], false]);
+    }
+  });
+
+  it("waits for them no more than a moment, and less often when that was in vain", async () => {
+    const { syncer, publish } = publisher();
+    for (const expected of [0, 1, 2, 4]) {
+      let atOnce = 0;
+      let { waiter } = publish();
+      for (; syncer.running; { waiter } = publish()) {
+        syncer.answer();
+        atOnce++;
+      }
+      await syncer.begun();
+      assert.deepEqual([atOnce, waiter.told], [expected, ["seal"]]);
+      syncer.answer();
+      assert.deepEqual(waiter.told, ["seal", "durable"]);
+    }
+  });
+
+  it("does not wait for them when there is something else to write, or somebody else waits", () => {
+    const { syncer, commit, publish } = publisher();
+    publish(-1);
+    assert.equal(syncer.running, true);
+    syncer.answer();
+    const { waiter } = publish();
+    assert.equal(syncer.running, false);
+    commit.wait(new Waiter());
+    commit.endTurn();
+    assert.equal(syncer.running, true);
+    syncer.answer();
+    assert.deepEqual(waiter.told, ["seal", "durable"]);
+  });
 });
 
 describe("group commit, lazy files", () => {

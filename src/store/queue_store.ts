@@ -25,6 +25,8 @@ export type { CommitSink, QueueStoreHost, SegmentPool } from "./queue_store_host
 
 const SEGMENT_BYTES_MIN = 64 * 1024;
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
+/** More messages than this are written at once, whoever may settle them soon. */
+const HELD_MAX = 8;
 
 const USUAL_SIZES = sizesOf(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
 
@@ -213,6 +215,15 @@ export class QueueStore implements MessageStore {
     this.readyCount = 0;
     this.readyBytes = 0;
     return count;
+  }
+
+  /** See `Holdable`. */
+  get heldCount(): number {
+    const tail = this.#tail;
+    const { freshCount } = tail;
+    if (freshCount === 0 || freshCount > HELD_MAX || this.readyCount > 0 || this.unackedCount > freshCount) return -1;
+    if (!this.#directory.persistent) return -1;
+    return this.#settlements.isBehind(tail.segment, tail.base + tail.written) ? this.unackedCount : -1;
   }
 
   /** Nobody holds a message, and what is settled was never in a file. */

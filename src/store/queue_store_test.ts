@@ -405,6 +405,39 @@ for (const kind of ["mapped", "plain", "memory"] as const) {
     assert.deepEqual(takeAll(host.open()), numbers(2, 4));
   });
 
+  test(`${kind}: what consumers may settle before it is written is told of, and leaves no trace when they have`, () => {
+    const host = newHost();
+    const store = host.open();
+    const [first, second] = [new Message(), new Message()];
+    const settle = ({ position, recordBytes, bodyBytes }: Message) => store.settle(position, recordBytes, bodyBytes);
+    assert.equal(store.heldCount, -1, "nothing to write");
+    publish(store, 0, 2);
+    host.commit.sync();
+    store.next(first);
+    assert.equal(store.heldCount, -1, "one is ready");
+    store.next(second);
+    assert.equal(store.heldCount, 2);
+    settle(first);
+    assert.equal(store.heldCount, 1);
+    settle(second);
+    assert.equal(store.heldCount, 0);
+    host.commit.endTurn();
+    assert.equal(host.commit.dirtied.size + host.commit.lazy.size, 0);
+    publish(store, 2, 3);
+    store.next(first);
+    host.commit.endTurn();
+    assert.equal(host.commit.dirtied.size, 1);
+    host.commit.sync();
+    publish(store, 3, 4);
+    store.next(second);
+    assert.equal(store.heldCount, -1, "an older one is held that is in the file");
+    settle(first);
+    assert.equal(store.heldCount, -1, "the older one's acknowledgement is to be written");
+    host.commit.endTurn();
+    store.close();
+    assert.deepEqual(takeAll(host.open()), ["message 3"]);
+  });
+
   test(`${kind}: a turn that settles more than waits for its end takes nothing back`, () => {
     const host = newHost();
     const store = host.open({ segmentBytesMin: 4 * 1024 * 1024, segmentBytesMax: 4 * 1024 * 1024 });

@@ -7,7 +7,7 @@ import type { Machine } from "./machine.ts";
 import type { Model, SimQueue } from "./model.ts";
 import { Peer } from "./peer.ts";
 import type { Random } from "./random.ts";
-import type { Topology } from "./topology.ts";
+import type { Route, Topology } from "./topology.ts";
 
 const PEERS_MAX = 3;
 const HELD_MAX = 60;
@@ -20,6 +20,7 @@ const AFTERGLOW_MS = 10;
 const WEIGHTS = {
   publish: 40,
   burst: 6,
+  alternate: 3,
   settle: 24,
   consume: 5,
   cancel: 2,
@@ -105,10 +106,38 @@ export class Script {
     for (let i = this.#random.between(2, 25); i > 0; i--) this.#publish(peer);
   }
 
-  #publish(peer: Peer): void {
+  /** Publishes, waits for the confirm, publishes again, while consumers mostly settle at once. */
+  async _alternate(): Promise<void> {
+    const peer = this.#pick();
+    const route = this.#consumedRoute();
+    if (peer === null || peer.mode !== "confirm" || route === null) return;
+    for (let i = this.#random.between(3, 12); i > 0; i--) {
+      await this.#machine.until(() => peer.open.size === 0, "a confirm");
+      this.#publish(peer, route);
+      for (let settling = 0; settling < 3; settling++) {
+        await this.#machine.steps(this.#random.below(6));
+        for (const one of this.#peers) {
+          if (one.held.length > 0 && this.#random.chance(0.6)) one.acknowledge(one.held.length - 1, true);
+        }
+      }
+    }
+  }
+
+  /** One that leads only to queues with consumers; null when a few tries find none. */
+  #consumedRoute(): Route | null {
+    const consumed = new Set(this.#peers.flatMap(({ consumers }) => [...consumers.values()].map(({ queue }) => queue)));
+    for (let tries = 0; tries < 8; tries++) {
+      const route = this.#topology.chooseRoute(true);
+      if (route !== null && route.targets.length > 0 && route.targets.every(({ queue }) => consumed.has(queue))) {
+        return route;
+      }
+    }
+    return null;
+  }
+
+  /** Messages of a transaction are routed when it is committed, by the bindings of that time. */
+  #publish(peer: Peer, route = this.#topology.chooseRoute(peer.mode === "confirm")): void {
     const random = this.#random;
-    // Messages of a transaction are routed when it is committed, by the bindings of that time.
-    const route = this.#topology.chooseRoute(peer.mode === "confirm");
     if (route === null || route.targets.some(({ queue }) => queue.copies.size > QUEUE_MESSAGES_MAX)) return;
     const persistent = random.chance(0.9);
     const priority = random.below(5);
