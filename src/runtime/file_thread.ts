@@ -5,7 +5,9 @@ import type { FileAnswer, FileRequest } from "./file_worker.ts";
 
 export type FileWork =
   | { readonly kind: "sync"; readonly fds: readonly number[] }
-  | { readonly kind: "prepare"; readonly path: string; readonly capacity: number };
+  | { readonly kind: "prepare"; readonly path: string; readonly capacity: number }
+  /** Gives back what the thread itself holds. */
+  | { readonly kind: "end" };
 
 type Done = (fault: Error | null) => void;
 
@@ -30,6 +32,7 @@ export class FileThread {
 
   /** Waits for what runs, then ends the thread. */
   async close(): Promise<void> {
+    if (this.#worker !== null && !this.#closed) this.run({ kind: "end" }, () => {});
     this.#closed = true;
     if (this.#waiting.size > 0) await new Promise<void>((resolve) => this.#idle = resolve);
     this.#worker?.terminate();

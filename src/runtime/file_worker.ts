@@ -2,17 +2,18 @@
 // file for both, in separate threads, so that preparing a file never delays a sync.
 
 import fs from "node:fs";
-import { errnoName, fileFault } from "./errno.ts";
+import { release } from "node:os";
+import { dirname } from "node:path";
+import { fileFault } from "./errno.ts";
 import { FileFault } from "./fault.ts";
-import { type Libc, loadLibc } from "./libc.ts";
+import { FileSyncs, syncfsTells } from "./file_syncs.ts";
+import { loadLibc } from "./libc.ts";
 import { createPrepared } from "./segment_descriptor.ts";
-
-/** From this many files on one syncfs is cheaper than an fdatasync each. */
-const SYNCFS_FILES_MIN = 9;
 
 export type FileRequest =
   | { readonly id: number; readonly kind: "sync"; readonly fds: readonly number[] }
-  | { readonly id: number; readonly kind: "prepare"; readonly path: string; readonly capacity: number };
+  | { readonly id: number; readonly kind: "prepare"; readonly path: string; readonly capacity: number }
+  | { readonly id: number; readonly kind: "end" };
 
 /** Errors do not keep their class over threads, so a fault travels as its parts. */
 export interface FileAnswer {
@@ -26,14 +27,15 @@ interface Thread {
 }
 
 const thread = globalThis as unknown as Thread;
-const libc = loadLibc();
+const files = openFiles();
 
 thread.onmessage = async (event) => {
   const request = event.data;
   let fault: FileFault | null = null;
   try {
-    if (request.kind === "sync") sync(request.fds, await libc);
-    else createPrepared(request.path, request.capacity);
+    if (request.kind === "prepare") createPrepared(request.path, request.capacity);
+    else if (request.kind === "end") (await files)?.close();
+    else sync(request.fds, await files);
   } catch (error) {
     fault = fileFault(request.kind, request.kind === "prepare" ? request.path : "", error);
   }
@@ -44,24 +46,22 @@ thread.onmessage = async (event) => {
 };
 
 /** By libc, since a thread of Deno's cannot use the main thread's descriptors through node:fs. */
-function sync(fds: readonly number[], libc: Libc | null): void {
-  if (libc === null) throw new FileFault("sync", "descriptors", "ENOSYS");
-  if (fds.length < SYNCFS_FILES_MIN) {
-    for (const fd of fds) check(fd, libc.syncFile(fd));
-    return;
-  }
-  const devices = new Set<number>();
-  for (const fd of fds) {
-    const device = deviceOf(fd);
-    // One syncfs per filesystem; a descriptor that cannot be looked at gets its own sync, which says what is wrong.
-    if (device === null) check(fd, libc.syncFile(fd));
-    else if (!devices.has(device)) check(fd, libc.syncFilesystem(fd));
-    if (device !== null) devices.add(device);
-  }
+async function openFiles(): Promise<FileSyncs | null> {
+  const libc = await loadLibc();
+  if (libc === null) return null;
+  return new FileSyncs({
+    libc,
+    syncfsTells: syncfsTells(release()),
+    deviceOf,
+    openBeside,
+    close: (fd) => fs.closeSync(fd),
+    nowMs: () => performance.now(),
+  });
 }
 
-function check(fd: number, errno: number): void {
-  if (errno !== 0) throw new FileFault("sync", `descriptor ${fd}`, errnoName(errno));
+function sync(fds: readonly number[], files: FileSyncs | null): void {
+  if (files === null) throw new FileFault("sync", "descriptors", "ENOSYS");
+  files.sync(fds);
 }
 
 function deviceOf(fd: number): number | null {
@@ -70,4 +70,17 @@ function deviceOf(fd: number): number | null {
   } catch {
     return null;
   }
+}
+
+/** The file's directory, or the file itself where it is one. */
+function openBeside(fd: number): number | null {
+  try {
+    const path = fs.readlinkSync(`/proc/self/fd/${fd}`);
+    const beside = fs.openSync(dirname(path), "r");
+    if (fs.fstatSync(beside).dev === deviceOf(fd)) return beside;
+    fs.closeSync(beside);
+  } catch {
+    // Its directory is gone, or there is no /proc.
+  }
+  return null;
 }
