@@ -16,14 +16,19 @@ export interface Measurement {
   readonly latencyP99Ms: number | null;
 }
 
+/** Messages of the last row. */
+const published = new WeakMap<RunningBroker, number>();
+
 /** Null when the broker does not speak the row's protocol. */
 export async function measure(row: Row, broker: RunningBroker, seconds: number): Promise<Measurement | null> {
   const uri = broker.uri(row.protocol);
   if (uri === null) return null;
   broker.forgetPeak();
   const before = broker.cpuSeconds();
-  const length = row.count === undefined ? ["--duration", `${seconds}`] : ["--count", `${row.count}`];
+  const count = row.count === "what was published" ? published.get(broker) : row.count;
+  const length = count === undefined ? ["--duration", `${seconds}`] : ["--count", `${count}`];
   const result = await perf([row.protocol, ...row.args, ...length, "--uri", uri, "--json"]);
+  published.set(broker, result.published);
   const messages = Math.max(result.published, result.consumed, 1);
   return {
     published: result.publishedPerSecond,

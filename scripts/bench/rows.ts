@@ -7,8 +7,8 @@ export interface Row {
   readonly protocol: Protocol;
   /** Arguments of `leveret perf amqp` or `leveret perf mqtt` but for the URI and the length of the run. */
   readonly args: readonly string[];
-  /** So many messages of each publisher (or to consume); without it, by time. */
-  readonly count?: number;
+  /** So many messages of each publisher, or to consume as many as the row before it has published; otherwise by time. */
+  readonly count?: number | "what was published";
   /** What counts: messages that arrived, or that were taken in. */
   readonly rate: "consumed" | "published";
   /** Another row, of which this one is a part of the rate: for Leveret alone, others would take hours. */
@@ -27,7 +27,8 @@ const PREFETCH = ["--prefetch", "1000"];
 const QOS_1 = ["--qos", "1", "--persistent"];
 /** Latencies are of programs that are compiled. */
 const WARM = ["--warm-up", "4"];
-const SOME = 2_000_000;
+/** Until the kernel's buffers of all connections are full: before that much of the time goes into filling them. */
+const FULL = ["--warm-up", "16"];
 const MANY = 10_000_000;
 
 const PLAIN = "1/1, 16 B, persistent";
@@ -49,13 +50,14 @@ export const ROWS: readonly Row[] = [
   row("1/1, 16 B, ack each, prefetch 1000", PERSISTENT, PREFETCH),
   row("1/1, 16 B, ack each, prefetch 1000, confirm 1000", PREFETCH, CONFIRM),
   row("1/1, 16 B, confirm one at a time", AUTO, PERSISTENT, ["--confirm", "1"]),
+  row("4/4, 16 B, ack each, confirm one at a time", FOUR, PERSISTENT, PREFETCH, ["--confirm", "1"]),
   row("10,000/s, 16 B, transient", AUTO, WARM, ["--rate", "10000"]),
   { ...row("half of what it can, 16 B, transient", AUTO, WARM, ["--rate", "500000"]), own: true },
-  fill(FILL, SOME),
-  drain(DRAIN, SOME),
+  fill(FILL),
+  drain(DRAIN),
   { ...row("1,000 queues, 16 B, persistent", AUTO, PERSISTENT, ["--queues", "1000"]), relativeTo: PLAIN },
   {
-    ...row("500/500, 16 B, persistent", AUTO, PERSISTENT, ["--publishers", "500", "--consumers", "500"]),
+    ...row("500/500, 16 B, persistent", AUTO, PERSISTENT, ["--publishers", "500", "--consumers", "500"], FULL),
     relativeTo: PLAIN,
   },
   {
@@ -63,7 +65,7 @@ export const ROWS: readonly Row[] = [
     relativeTo: PLAIN,
   },
   { ...fill("fill with 10 million, 16 B", MANY), relativeTo: FILL },
-  { ...drain("then drain 10 million, 16 B", MANY), relativeTo: DRAIN },
+  { ...drain("then drain 10 million, 16 B"), relativeTo: DRAIN },
   ...["16", "1024"].flatMap((size) => [
     mqtt(`MQTT 1/1, ${size} B, QoS 0`, "--size", size),
     mqtt(`MQTT 1/1, ${size} B, QoS 1`, "--size", size, ...QOS_1),
@@ -71,6 +73,7 @@ export const ROWS: readonly Row[] = [
     mqtt(`MQTT 4/4, ${size} B, QoS 1`, "--size", size, ...FOUR, ...QOS_1),
   ]),
   mqtt("MQTT 1/1, 16 B, QoS 1, one at a time", ...QOS_1, "--inflight", "1"),
+  mqtt("MQTT 4/4, 16 B, QoS 1, one at a time", ...FOUR, ...QOS_1, "--inflight", "1"),
   mqtt("MQTT 1/100, 16 B, QoS 0", "--consumers", "100"),
 ];
 
@@ -82,11 +85,12 @@ function mqtt(name: string, ...args: readonly string[]): Row {
   return { name, protocol: "mqtt", args, rate: "consumed" };
 }
 
-function fill(name: string, count: number): Row {
+function fill(name: string, count?: number): Row {
   const args = [...PERSISTENT, "--consumers", "0", "--keep-queue"];
-  return { name, protocol: "amqp", args, count, rate: "published" };
+  return { name, protocol: "amqp", args, ...(count === undefined ? {} : { count }), rate: "published" };
 }
 
-function drain(name: string, count: number): Row {
-  return { name, protocol: "amqp", args: [...AUTO, "--publishers", "0"], count, rate: "consumed" };
+function drain(name: string): Row {
+  const args = [...AUTO, "--publishers", "0"];
+  return { name, protocol: "amqp", args, count: "what was published", rate: "consumed" };
 }

@@ -46,6 +46,8 @@ export interface GroupCommitOptions {
   readonly onFault: (fault: Error) => void;
   /** LAZY_SYNC_MS, for tests. */
   readonly lazySyncMs?: number;
+  /** How long syncs and consumers take is measured by it, milliseconds. Default: performance.now. */
+  readonly nowMs?: () => number;
 }
 
 /** A descriptor whose owner is done with it and that a sync still needs. */
@@ -58,6 +60,10 @@ interface Drainer {
   readonly resolve: () => void;
   readonly reject: (fault: Error) => void;
 }
+
+/** What consumers settle later than so many syncs would have taken was held in vain. */
+const HOLD_SYNCS_MAX = 2;
+const SYNCS_REMEMBERED = 8;
 
 const NO_FDS: readonly number[] = [];
 
@@ -96,7 +102,11 @@ export class GroupCommit implements CommitSink {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #fault: Error | null = null;
   readonly #syncDone: (fault: Error | null) => void;
-  readonly #hold = new Hold(() => this.#advance());
+  readonly #nowMs: () => number;
+  readonly #hold: Hold;
+  #begunMs = 0;
+  /** What a sync takes, a moving average. */
+  #syncMs = 0;
   readonly #unblock = (): void => void (this.#blocked = false);
   readonly #timeUp: () => void;
 
@@ -106,6 +116,8 @@ export class GroupCommit implements CommitSink {
     this.#lazySyncMs = options.lazySyncMs ?? LAZY_SYNC_MS;
     this.#makeRoom = options.makeRoom ?? (() => false);
     this.#syncing = options.syncer !== null && (options.syncing ?? true);
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#hold = new Hold(this.#nowMs, () => this.#advance());
     this.#syncDone = (fault) => this.#finish(fault);
     this.#timeUp = () => {
       this.#timer = null;
@@ -130,7 +142,7 @@ export class GroupCommit implements CommitSink {
 
   /** Something is to be flushed or synced, or somebody waits. */
   get busy(): boolean {
-    return this.#running || this.#stepping || this.#touched.length > 0 || this.stuck || this.#waiting.size > 0 ||
+    return this.#running || this.#stepping || this.#touched.length > 0 || this.stuck || this.#isAwaited ||
       this.#dirty.size > 0 || this.#lazy.size > 0;
   }
 
@@ -192,23 +204,13 @@ export class GroupCommit implements CommitSink {
 
   /** Flushes the touched stores and begins a sync if somebody waits and none runs. Hot. */
   endTurn(): void {
-    if (this.#mayHold) {
-      if (this.#hold.waits(this.#touched)) return;
-    } else {
-      this.#hold.end();
-    }
+    if (this.#holds()) return;
     if (this.#touched.length > 0 || this.stuck) this.#flush();
     if (this.#stepping) return;
-    if (!this.#syncing && (this.#waiting.size > 0 || this.#sealed.size > 0)) this.#tellUnsynced();
+    if (!this.#syncing && this.#isAwaited) this.#tellUnsynced();
     if (this.#running) return;
-    if (this.#waiting.size > 0 || this.#overdue) this.#advance();
+    if (this.#isAwaited || this.#overdue) this.#advance();
     else this.#watch();
-  }
-
-  /** Somebody waits for what was published last, nobody else waits for anything, and it was so before. */
-  get #mayHold(): boolean {
-    return this.#alone && this.#asked === 1 && this.#syncing && !this.#running && !this.#stepping && !this.stuck &&
-      !this.#overdue && this.#drainers.length === 0;
   }
 
   /** Flushes and syncs everything, lazy ones too; resolves when nothing is left to do, rejects with the fault. */
@@ -219,8 +221,57 @@ export class GroupCommit implements CommitSink {
     });
   }
 
+  get #isAwaited(): boolean {
+    return this.#waiting.size > 0 || this.#sealed.size > 0;
+  }
+
+  /**
+   * Whether nothing is to be written yet, since consumers may settle it before it has to be; tells those for whom they
+   * have. A confirm goes on meaning that what was settled before is on disk as well.
+   */
+  #holds(): boolean {
+    const hold = this.#hold;
+    if (!this.#isAwaited || this.#stepping) return false;
+    const mayHold = this.#fault === null && this.#syncing && !this.#overdue && !this.stuck &&
+      this.#drainers.length === 0 &&
+      this.#dirty.size === 0 && hold.suits(this.#touched);
+    if (this.#running) return mayHold && this.#waiting.size > 0;
+    if (!mayHold) {
+      hold.end();
+      return false;
+    }
+    if (hold.active) {
+      if (!hold.isSettled(HOLD_SYNCS_MAX * this.#syncMs)) return true;
+      if (this.#endHold()) return true;
+    }
+    // Who is told may write, and wait, again.
+    if (this.#waiting.size === 0 || !hold.suits(this.#touched) || !hold.begin(this.#touched)) return false;
+    this.#seal();
+    return true;
+  }
+
+  /** Consumers have settled what is held. True when it takes a sync of what they settled before, too. */
+  #endHold(): boolean {
+    const within = this.#stepping;
+    this.#stepping = true;
+    try {
+      if (this.#lazy.size > 0) this.#sync(this.#takeDirty());
+      else this.#tell();
+    } catch (error) {
+      this.#running = false;
+      this.#fail(error);
+    }
+    this.#stepping = within;
+    return this.#running;
+  }
+
   #needs(fd: number): boolean {
     return this.#dirty.has(fd) || this.#lazy.has(fd) || this.#inFlight.includes(fd);
+  }
+
+  /** As `endTurn`, where no turn ends. */
+  #goOn(): void {
+    if (!this.#holds()) this.#advance();
   }
 
   /** Steps until a sync runs or nothing is left to do. A loop, not a recursion: a syncer may answer within the call. */
@@ -261,27 +312,39 @@ export class GroupCommit implements CommitSink {
     if (this.#fault !== null) return false;
     if (!this.#syncing) this.#tellUnsynced();
     const forced = this.#overdue || this.#drainers.length > 0;
-    if (!forced && (this.#waiting.size === 0 || this.stuck)) return false;
+    if (!forced && (!this.#isAwaited || this.stuck)) return false;
     if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {
       this.#begin();
       return true;
     }
     this.#overdue = false;
-    if (this.#waiting.size === 0 || this.stuck) return false;
+    if (!this.#isAwaited || this.stuck) return false;
     this.#seal();
     this.#tell();
     return true;
   }
 
   #begin(): void {
+    const fds = this.#takeDirty();
+    const mayBlock = this.#mayBlock(fds.length);
+    if (!this.stuck) this.#seal();
+    this.#sync(fds, mayBlock);
+  }
+
+  /** What a sync has to cover, lazy ones too. */
+  #takeDirty(): readonly number[] {
     const fds = [...this.#dirty];
     for (const fd of this.#lazy) if (!this.#dirty.has(fd)) fds.push(fd);
     this.#dirty.clear();
     this.#lazy.clear();
     this.#overdue = false;
+    return fds;
+  }
+
+  /** For those who are sealed. */
+  #sync(fds: readonly number[], mayBlock = false): void {
     this.#inFlight = fds;
-    const mayBlock = this.#mayBlock(fds.length);
-    if (!this.stuck) this.#seal();
+    this.#begunMs = this.#nowMs();
     this.#running = true;
     this.#syncer!.sync(fds, this.#syncDone, mayBlock);
   }
@@ -291,13 +354,16 @@ export class GroupCommit implements CommitSink {
    * round of the event loop: where others have something to say as well, one sync for all of them is better.
    */
   #mayBlock(fileCount: number): boolean {
-    if (!this.#alone || this.#asked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) return false;
+    if (!this.#alone || this.#asked + this.#heldAsked !== 1 || fileCount !== 1 || this.#blocked || this.stuck) {
+      return false;
+    }
     this.#blocked = true;
     setImmediate(this.#unblock);
     return true;
   }
 
   #finish(fault: Error | null): void {
+    this.#syncMs += (this.#nowMs() - this.#begunMs - this.#syncMs) / SYNCS_REMEMBERED;
     this.#alone = this.#covered === 1 && this.#waiting.size === 0;
     const within = this.#stepping;
     this.#stepping = true;
@@ -311,7 +377,7 @@ export class GroupCommit implements CommitSink {
     }
     this.#running = false;
     this.#stepping = within;
-    this.#advance();
+    this.#goOn();
   }
 
   /** Every touched store is flushed, whatever becomes of the others; then the first error is the fault. Hot. */
@@ -349,12 +415,22 @@ export class GroupCommit implements CommitSink {
 
   /** What waits now is covered by the sync that begins; whoever waits from here on belongs to the next one. */
   #seal(): void {
-    this.#covered = this.#asked;
+    this.#covered = this.#asked + this.#heldAsked;
     this.#asked = 0;
     const waiters = this.#waiting;
-    this.#waiting = this.#sealed;
-    this.#sealed = waiters;
     for (const waiter of waiters) waiter.seal();
+    if (this.#sealed.size === 0) {
+      this.#waiting = this.#sealed;
+      this.#sealed = waiters;
+    } else {
+      for (const waiter of waiters) this.#sealed.add(waiter);
+      waiters.clear();
+    }
+  }
+
+  /** How often was waited by those who are held: they are sealed, and no sync runs for them yet. */
+  get #heldAsked(): number {
+    return this.#sealed.size > 0 && !this.#running ? this.#covered : 0;
   }
 
   #tell(): void {

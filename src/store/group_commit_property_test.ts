@@ -74,6 +74,8 @@ class ModelDisk implements Syncer {
 class ModelStore {
   fd: number;
   buffered: Write[] = [];
+  /** Left the buffer so far. */
+  #taken = 0;
   readonly #disk: ModelDisk;
   readonly #commit: GroupCommit;
 
@@ -90,9 +92,17 @@ class ModelStore {
     return write;
   }
 
-  get heldCount(): number {
-    const isHeld = this.buffered.length > 0 && this.buffered.every((write) => write.isHeld);
-    return isHeld ? this.buffered.filter(({ state }) => state !== "settled").length : -1;
+  get mayHold(): boolean {
+    return this.buffered.length > 0 && this.buffered.every((write) => write.isHeld);
+  }
+
+  get endPosition(): number {
+    return this.#taken + this.buffered.length;
+  }
+
+  isSettledTo(position: number): boolean {
+    const count = position - this.#taken;
+    return count > 0 && this.buffered.slice(0, count).every(({ state }) => state === "settled");
   }
 
   settle(): void {
@@ -101,6 +111,7 @@ class ModelStore {
 
   flush(): void {
     if (this.buffered.length === 0) return;
+    this.#taken += this.buffered.length;
     if (this.buffered.every(({ state }) => state === "settled")) {
       this.buffered.length = 0;
       return;
@@ -183,7 +194,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom("publish without confirm" as const, "acknowledge" as const), file }),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("deliver" as const, "settle" as const), file }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constantFrom("deliver" as const, "settle" as const), file }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait" as const), waiter }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("roll" as const), file, forget: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("switch" as const), on: fc.boolean() }) },

@@ -58,8 +58,10 @@ class Waiter implements CommitWaiter {
 function setUp(lazySyncMs = 60_000) {
   const syncer = new HeldSyncer();
   const faults: Error[] = [];
-  const commit = new GroupCommit({ syncer, onFault: (fault) => faults.push(fault), lazySyncMs });
-  return { syncer, faults, commit };
+  const clock = { nowMs: 0 };
+  const nowMs = () => clock.nowMs;
+  const commit = new GroupCommit({ syncer, onFault: (fault) => faults.push(fault), lazySyncMs, nowMs });
+  return { syncer, faults, commit, clock };
 }
 
 describe("group commit", () => {
@@ -295,32 +297,40 @@ describe("group commit, for one alone", () => {
 
   /** What was published lies with consumers until `settled`. */
   function publisher() {
-    const { syncer, commit } = setUp();
+    const { syncer, commit, clock } = setUp();
     commit.dirty(5);
     commit.wait(new Waiter());
     commit.endTurn();
+    clock.nowMs += 8;
     syncer.answer();
-    const publish = (heldCount = 1) => {
+    const publish = (mayHold = true) => {
+      let isSettled = false;
       const store = {
-        heldCount,
+        mayHold,
+        endPosition: 1,
+        isSettledTo: () => isSettled,
         flush: () => {
-          if (store.heldCount !== 0) commit.dirty(5);
+          if (!isSettled) commit.dirty(5);
         },
       };
       const waiter = new Waiter();
       commit.touch(store);
       commit.wait(waiter);
       commit.endTurn();
-      return { waiter, settle: () => void (store.heldCount = 0, commit.endTurn()) };
+      const settle = () => {
+        isSettled = true;
+        commit.endTurn();
+      };
+      return { waiter, settle };
     };
-    return { syncer, commit, publish };
+    return { syncer, commit, clock, publish };
   }
 
   it("lets consumers in step settle first: what they have settled needs no disk", () => {
     const { syncer, publish } = publisher();
     for (let count = 0; count < 3; count++) {
       const { waiter, settle } = publish();
-      assert.deepEqual([waiter.told, syncer.running], [[], false]);
+      assert.deepEqual([waiter.told, syncer.running], [["seal"], false]);
       settle();
       assert.deepEqual([waiter.told, syncer.running], [["seal", "durable"], false]);
     }
@@ -342,18 +352,58 @@ describe("group commit, for one alone", () => {
     }
   });
 
-  it("does not wait for them when there is something else to write, or somebody else waits", () => {
-    const { syncer, commit, publish } = publisher();
-    publish(-1);
+  it("waits less often for consumers that take longer than syncs", () => {
+    const { syncer, clock, publish } = publisher();
+    publish().settle();
+    const slow = publish();
+    clock.nowMs += 3;
+    slow.settle();
+    assert.deepEqual([slow.waiter.told, syncer.running], [["seal", "durable"], false]);
+    publish();
     assert.equal(syncer.running, true);
     syncer.answer();
-    const { waiter } = publish();
+    publish();
     assert.equal(syncer.running, false);
-    commit.wait(new Waiter());
-    commit.endTurn();
+  });
+
+  it("tells those of a batch whose messages are settled while others go on", () => {
+    const { syncer, publish } = publisher();
+    const [first, second] = [publish(), publish()];
+    assert.deepEqual([first.waiter.told, second.waiter.told], [["seal"], []]);
+    first.settle();
+    assert.deepEqual([first.waiter.told, second.waiter.told], [["seal", "durable"], ["seal"]]);
+    second.settle();
+    assert.deepEqual([second.waiter.told, syncer.running], [["seal", "durable"], false]);
+  });
+
+  it("has one sync for those who were held and those who came behind them, when something else is to be written", () => {
+    const { syncer, publish } = publisher();
+    const { waiter } = publish();
+    const second = publish();
+    assert.deepEqual([waiter.told, second.waiter.told, syncer.running], [["seal"], [], false]);
+    const third = publish(false);
     assert.equal(syncer.running, true);
     syncer.answer();
-    assert.deepEqual(waiter.told, ["seal", "durable"]);
+    for (const { told } of [waiter, second.waiter, third.waiter]) assert.deepEqual(told, ["seal", "durable"]);
+    assert.equal(syncer.running, false);
+  });
+
+  it("syncs what was settled before also for those whose messages need no disk", () => {
+    const { syncer, commit, publish } = publisher();
+    commit.dirtyLazily(7);
+    const { waiter, settle } = publish();
+    const second = publish();
+    assert.equal(syncer.running, false);
+    settle();
+    assert.deepEqual([syncer.batches.at(-1), waiter.told, second.waiter.told], [[7], ["seal"], []]);
+    second.settle();
+    const third = publish();
+    assert.deepEqual(third.waiter.told, [], "while a sync runs nobody else is told");
+    syncer.answer();
+    assert.deepEqual([waiter.told, syncer.running], [["seal", "durable"], false]);
+    third.settle();
+    assert.deepEqual([second.waiter.told, third.waiter.told], [["seal", "durable"], ["seal", "durable"]]);
+    assert.equal(syncer.batches.length, 2);
   });
 });
 

@@ -26,7 +26,7 @@ export type { CommitSink, QueueStoreHost, SegmentPool } from "./queue_store_host
 const SEGMENT_BYTES_MIN = 64 * 1024;
 const SEGMENT_BYTES_MAX = 8 * 1024 * 1024;
 /** More messages than this are written at once, whoever may settle them soon. */
-const HELD_MAX = 8;
+const HELD_MAX = 64;
 
 const USUAL_SIZES = sizesOf(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
 
@@ -218,12 +218,27 @@ export class QueueStore implements MessageStore {
   }
 
   /** See `Holdable`. */
-  get heldCount(): number {
+  get mayHold(): boolean {
     const tail = this.#tail;
     const { freshCount } = tail;
-    if (freshCount === 0 || freshCount > HELD_MAX || this.readyCount > 0 || this.unackedCount > freshCount) return -1;
-    if (!this.#directory.persistent) return -1;
-    return this.#settlements.isBehind(tail.segment, tail.base + tail.written) ? this.unackedCount : -1;
+    if (freshCount === 0 || freshCount > HELD_MAX || this.readyCount > 0 || this.unackedCount > freshCount) {
+      return false;
+    }
+    return this.#directory.persistent && this.#settlements.isBehind(tail.segment, tail.base + tail.written);
+  }
+
+  /** See `Holdable`. */
+  get endPosition(): number {
+    const { segment, offset } = this.#tail;
+    return segment === null ? 0 : segment.base + offset / 8;
+  }
+
+  /** See `Holdable`. False as well when it has been written since. */
+  isSettledTo(position: number): boolean {
+    const { segment, base, written } = this.#tail;
+    if (segment === null || position < segment.base || position >= segment.base + POSITIONS_PER_SEGMENT) return false;
+    const [from, to] = [(base + written) / 8, position - segment.base];
+    return from < to && this.#settlements.covers(segment, from, to);
   }
 
   /** Nobody holds a message, and what is settled was never in a file. */

@@ -30,6 +30,13 @@ export class RangeList {
     return true;
   }
 
+  /** Whether all of [from, to) is in it. */
+  covers(from: number, to: number): boolean {
+    this.normalise();
+    for (let i = 0; i < this.count; i++) if (this.from[i]! <= from && this.to[i]! >= to) return true;
+    return false;
+  }
+
   /** Takes out what lies at or behind `at`. */
   cut(at: number): void {
     let kept = 0;

@@ -68,6 +68,12 @@ export class Settlements {
     );
   }
 
+  /** Whether all from `from` to `to`, offsets in the segment divided by 8, is settled and in no log yet. */
+  covers(segment: Segment, from: number, to: number): boolean {
+    this.#closeRun();
+    return segment.pending.covers(from, to);
+  }
+
   /**
    * `count` records of `segment`, all behind `offset`, are settled and stand in no file: they never were. False when the
    * logs know of them already.

@@ -54,13 +54,14 @@ const HIT_MS_MAX = 60_000;
 const SYNCS_AGAIN: Mutant = {
   name: "syncs-again",
   edits: [{
-    file: "runtime/file_worker.ts",
-    find: "for (const fd of fds) check(fd, libc.syncFile(fd));",
-    replace: "for (const fd of fds) if (libc.syncFile(fd) !== 0) check(fd, libc.syncFile(fd));",
+    file: "runtime/file_syncs.ts",
+    find: "for (const fd of fds) check(fd, this.#host.libc.syncFile(fd));",
+    replace: "for (const fd of fds) if (this.#host.libc.syncFile(fd) !== 0) check(fd, this.#host.libc.syncFile(fd));",
   }, {
-    file: "runtime/file_worker.ts",
-    find: "else if (!devices.has(device)) check(fd, libc.syncFilesystem(fd));",
-    replace: "else if (!devices.has(device) && libc.syncFilesystem(fd) !== 0) check(fd, libc.syncFilesystem(fd));",
+    file: "runtime/file_syncs.ts",
+    find: "check(filesystem, this.#host.libc.syncFilesystem(filesystem));",
+    replace:
+      "if (this.#host.libc.syncFilesystem(filesystem) !== 0) check(filesystem, this.#host.libc.syncFilesystem(filesystem));",
   }],
 };
 

@@ -27,7 +27,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_confirm_before_sync",
     what: "confirms go out when the sync begins",
-    seed: 2,
+    seed: 9,
     edits: [{
       file: "store/group_commit.ts",
       find: "    this.#running = true;\n    this.#syncer!",
@@ -37,17 +37,27 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_confirm_while_held",
     what: "what consumers may settle in a moment is confirmed as if they had",
-    seed: 242,
+    seed: 514,
     edits: [{
       file: "store/group_commit.ts",
-      find: "if (this.#hold.waits(this.#touched)) return;",
-      replace: "if (this.#hold.waits(this.#touched)) return this.#seal(), this.#tell();",
+      find: "    this.#seal();\n    return true;",
+      replace: "    this.#seal();\n    this.#tell();\n    return true;",
+    }],
+  },
+  {
+    name: "simulation_held_taken_for_settled",
+    what: "what is in the hands of consumers counts as settled",
+    seed: 2180,
+    edits: [{
+      file: "store/hold.ts",
+      find: "if (!this.#stores[i]!.isSettledTo!(this.#ends[i]!)) return false;",
+      replace: "",
     }],
   },
   {
     name: "simulation_acks_ahead_of_messages",
     what: "what waits for a sync are the acknowledgements, and messages are synced when there is time",
-    seed: 25,
+    seed: 29,
     edits: [
       {
         file: "store/tail.ts",
@@ -64,7 +74,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_sync_error_ignored",
     what: "a sync that failed counts as one that succeeded",
-    seed: 17,
+    seed: 9,
     edits: [{
       file: "store/group_commit.ts",
       find: "if (fault !== null) this.#fail(fault);",
@@ -74,7 +84,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_tail_without_checksum",
     what: "a record is taken for whole without a look at its checksum",
-    seed: 15,
+    seed: 261,
     edits: [{
       file: "store/record.ts",
       find: "  return words[word] === xxh32Words(words, word + 1, (paddedBytes(recordBytes) >>> 2) - 1, seed);",
@@ -84,7 +94,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_requeue_order_lost",
     what: "what is given back comes in the order in which it was given back",
-    seed: 100,
+    seed: 48,
     edits: [{
       file: "store/requeued.ts",
       find: "      if (heap[parent]! <= position) break;",
@@ -94,7 +104,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_directory_not_synced",
     what: "the directory is not synced when a segment was made in it",
-    seed: 2,
+    seed: 12,
     edits: [{
       file: "store/queue_directory.ts",
       find: "    if (this.persistent) this.#sync(this.#path, lazily);",
@@ -104,7 +114,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_old_records_accepted",
     what: "every life of a segment file has the same nonce, so the records of an earlier one count",
-    seed: 41,
+    seed: 92,
     edits: [{
       file: "store/segment_keeper.ts",
       find: "const nonce = crypto.getRandomValues(new Int32Array(1))[0]!;",
@@ -114,7 +124,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_delete_answered_at_once",
     what: "the deletion of a queue is answered before it is on disk",
-    seed: 14,
+    seed: 86,
     edits: [{
       file: "core/virtual_host.ts",
       find: "    this.#services.destroyStore(queue.store, logged);\n    return logged;",
@@ -160,7 +170,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_queue_emptied_before_deletion",
     what: "a queue's files go before its deletion is on disk",
-    seed: 292,
+    seed: 86,
     edits: [{
       file: "broker.ts",
       find: "    if (!durable) return store.destroy();",
@@ -170,7 +180,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_no_delivered_mark",
     what: "nothing says that messages were delivered before a crash",
-    seed: 6,
+    seed: 12,
     edits: [{
       file: "store/queue_store.ts",
       find: "      this.#settlements.noteDelivered(reader.segment, reader.offset);",
@@ -180,7 +190,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_acks_not_written",
     what: "of the acknowledgements of a turn the first ones are not written",
-    seed: 103,
+    seed: 13,
     edits: [{
       file: "store/ack_log.ts",
       find: "    for (let i = 0; i < pending.count; i++) {\n      at = this.#encode(words, at, index++, KIND_SETTLED",
@@ -191,7 +201,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_acks_never_synced",
     what: "acknowledgements wait for the kernel",
-    seed: 374,
+    seed: 472,
     edits: [{
       file: "store/settlements.ts",
       find: "    this.#host.commit.dirtyLazily(log.fd);",
@@ -221,7 +231,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_late_waiters_told",
     what: "whoever comes while a sync runs is told with those that it was begun for",
-    seed: 15,
+    seed: 12,
     edits: [{
       file: "store/group_commit.ts",
       find: "  #tell(): void {\n",
@@ -242,7 +252,7 @@ export const MUTANTS: readonly SimulationMutant[] = [
   {
     name: "simulation_transient_survive",
     what: "messages that are not persistent come back after a restart",
-    seed: 24,
+    seed: 9,
     edits: [{
       file: "store/queue_recovery.ts",
       find: "      if (isSettled || (flagsAt(words, at) & MESSAGE_PERSISTENT) === 0) {",

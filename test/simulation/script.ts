@@ -20,7 +20,7 @@ const AFTERGLOW_MS = 10;
 const WEIGHTS = {
   publish: 40,
   burst: 6,
-  alternate: 3,
+  alternate: 8,
   settle: 24,
   consume: 5,
   cancel: 2,
