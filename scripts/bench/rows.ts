@@ -26,7 +26,7 @@ const PREFETCH = ["--prefetch", "1000"];
 /** The sessions outlive their connections, so that everything has to be on disk. */
 const QOS_1 = ["--qos", "1", "--persistent"];
 /** Latencies are of programs that are compiled. */
-const WARM = ["--warm-up", "4"];
+const WARM = ["--warm-up", "10"];
 /** Until the kernel's buffers of all connections are full: before that much of the time goes into filling them. */
 const FULL = ["--warm-up", "16"];
 const MANY = 10_000_000;

@@ -119,9 +119,11 @@ export class Publisher implements ChannelHandler {
     if (!this.#running) return;
     const connection = this.#connection;
     const { bytes, perTurn } = this.#batches;
+    // What becomes due meanwhile is for the next tick: a write for each message would take the time of those who read.
+    const due = this.#due();
     for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > 0) return;
-      const count = this.#allowed();
+      const count = this.#allowed(due);
       if (count <= 0) return;
       const written = this.#ring.write(connection.out, count, bytes, clockUs());
       this.#sent += written;
@@ -131,13 +133,15 @@ export class Publisher implements ChannelHandler {
     if (connection.pending === 0) this.#schedule();
   }
 
-  #allowed(): number {
-    let count = this.#limits.countMax - this.#sent;
-    if (this.window !== null) count = Math.min(count, this.window.room);
-    if (this.#limits.ratePerMs !== Infinity) {
-      const due = (performance.now() - this.#startedMs) * this.#limits.ratePerMs + this.#limits.phase;
-      count = Math.min(count, Math.floor(due) - this.#sent);
-    }
-    return count;
+  #allowed(due: number): number {
+    const count = Math.min(due, this.#limits.countMax) - this.#sent;
+    return this.window === null ? count : Math.min(count, this.window.room);
+  }
+
+  /** So many in all should have been sent by now. */
+  #due(): number {
+    const { ratePerMs, phase } = this.#limits;
+    if (ratePerMs === Infinity) return Infinity;
+    return Math.floor((performance.now() - this.#startedMs) * ratePerMs + phase);
   }
 }

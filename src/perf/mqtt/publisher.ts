@@ -123,9 +123,11 @@ export class MqttPublisher implements MqttClientHandler {
     const connection = this.#connection;
     const { bytes, perTurn } = this.#batches;
     const perBatch = Math.max(1, Math.floor(bytes / this.#packet.length));
+    // What becomes due meanwhile is for the next tick.
+    const due = this.#due();
     for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > connection.out.length) return;
-      const count = Math.min(perBatch, this.#allowed());
+      const count = Math.min(perBatch, this.#allowed(due));
       if (count <= 0) return;
       this.#write(count);
       connection.flush();
@@ -151,14 +153,16 @@ export class MqttPublisher implements MqttClientHandler {
     if (this.#qos === 0) this.published += count;
   }
 
-  #allowed(): number {
-    let count = this.#limits.countMax - this.#sent;
-    if (this.#qos > 0) count = Math.min(count, this.#limits.inFlightMax - (this.#sent - this.published));
-    if (this.#limits.ratePerMs !== Infinity) {
-      const due = (performance.now() - this.#startedMs) * this.#limits.ratePerMs + this.#limits.phase;
-      count = Math.min(count, Math.floor(due) - this.#sent);
-    }
-    return count;
+  #allowed(due: number): number {
+    const count = Math.min(due, this.#limits.countMax) - this.#sent;
+    return this.#qos === 0 ? count : Math.min(count, this.#limits.inFlightMax - (this.#sent - this.published));
+  }
+
+  /** So many in all should have been sent by now. */
+  #due(): number {
+    const { ratePerMs, phase } = this.#limits;
+    if (ratePerMs === Infinity) return Infinity;
+    return Math.floor((performance.now() - this.#startedMs) * ratePerMs + phase);
   }
 }
 
