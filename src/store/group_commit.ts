@@ -10,14 +10,12 @@
 
 import { isDiskFull } from "../lib/disk_full.ts";
 import type { Syncer } from "../runtime/runtime.ts";
+import { DirtyFiles } from "./dirty_files.ts";
 import { Hold, type Holdable } from "./hold.ts";
 import type { CommitSink } from "./queue_store_host.ts";
 
 /** What nobody waits for is synced within this time, milliseconds: what a power cut may take of it. */
 const LAZY_SYNC_MS = 1000;
-
-/** Descriptors that only wait for a sync: so many get one at once, before there are none left to open. */
-const HELD_MAX = 512;
 
 /** Something that buffers what it was given during a turn. */
 export interface Flushable extends Holdable {
@@ -50,12 +48,6 @@ export interface GroupCommitOptions {
   readonly nowMs?: () => number;
 }
 
-/** A descriptor whose owner is done with it and that a sync still needs. */
-interface Held {
-  readonly fd: number;
-  readonly close: () => void;
-}
-
 interface Drainer {
   readonly resolve: () => void;
   readonly reject: (fault: Error) => void;
@@ -64,8 +56,6 @@ interface Drainer {
 /** What consumers settle later than so many syncs would have taken was held in vain. */
 const HOLD_SYNCS_MAX = 2;
 const SYNCS_REMEMBERED = 8;
-
-const NO_FDS: readonly number[] = [];
 
 const mayWait = (store: Flushable) => store.mayWait === true;
 
@@ -76,12 +66,10 @@ export class GroupCommit implements CommitSink {
   readonly #makeRoom: () => boolean;
   #syncing: boolean;
   readonly #touched: Flushable[] = [];
-  readonly #dirty = new Set<number>();
-  readonly #lazy = new Set<number>();
+  readonly #files = new DirtyFiles();
   /** Those whose flush found the disk full. While there are any nobody is told `durable`: some of it is not written. */
   #stuck: Flushable[] = [];
   #stuckFault: Error | null = null;
-  #inFlight = NO_FDS;
   #waiting = new Set<CommitWaiter>();
   /** How often was waited since the last sync began, and before that one. */
   #asked = 0;
@@ -91,7 +79,6 @@ export class GroupCommit implements CommitSink {
   /** Such a sync has stopped everything in this round of the event loop. */
   #blocked = false;
   #sealed = new Set<CommitWaiter>();
-  #held: Held[] = [];
   #drainers: Drainer[] = [];
   /** The syncer has our descriptors. */
   #running = false;
@@ -121,7 +108,7 @@ export class GroupCommit implements CommitSink {
     this.#syncDone = (fault) => this.#finish(fault);
     this.#timeUp = () => {
       this.#timer = null;
-      this.#overdue = this.#dirty.size > 0 || this.#lazy.size > 0;
+      this.#overdue = this.#files.any;
       this.#advance();
     };
   }
@@ -143,7 +130,7 @@ export class GroupCommit implements CommitSink {
   /** Something is to be flushed or synced, or somebody waits. */
   get busy(): boolean {
     return this.#running || this.#stepping || this.#touched.length > 0 || this.stuck || this.#isAwaited ||
-      this.#dirty.size > 0 || this.#lazy.size > 0;
+      this.#files.any;
   }
 
   /** The disk is full, and something that must be written is not: it is tried again with every turn. */
@@ -158,13 +145,13 @@ export class GroupCommit implements CommitSink {
 
   /** The file has bytes that the next sync must cover. Hot. */
   dirty(fd: number): void {
-    if (fd >= 0 && this.#syncer !== null) this.#dirty.add(fd);
+    if (fd >= 0 && this.#syncer !== null) this.#files.add(fd);
   }
 
   /** The file has bytes that nobody waits for: they ride with the next sync, or get their own within LAZY_SYNC_MS. Hot. */
   dirtyLazily(fd: number): void {
     if (fd < 0 || this.#syncer === null) return;
-    this.#lazy.add(fd);
+    this.#files.addLazy(fd);
     this.#watch();
   }
 
@@ -173,17 +160,9 @@ export class GroupCommit implements CommitSink {
    * in it is of no use to anybody; otherwise it is closed after the sync that covers it.
    */
   release(fd: number, forget: boolean, close: () => void): void {
-    if (forget) {
-      this.#dirty.delete(fd);
-      this.#lazy.delete(fd);
-    }
-    if (this.#needs(fd)) {
-      this.#held.push({ fd, close });
-      if (this.#held.length >= HELD_MAX) this.#overdue = true;
-      this.#watch();
-    } else {
-      close();
-    }
+    if (this.#files.release(fd, forget, close)) return;
+    if (this.#files.crowded) this.#overdue = true;
+    this.#watch();
   }
 
   /** `waiter` is told when what was written up to now is on disk; once per sync, however often it asks. Hot. */
@@ -233,8 +212,7 @@ export class GroupCommit implements CommitSink {
     const hold = this.#hold;
     if (!this.#isAwaited || this.#stepping) return false;
     const mayHold = this.#fault === null && this.#syncing && !this.#overdue && !this.stuck &&
-      this.#drainers.length === 0 &&
-      this.#dirty.size === 0 && hold.suits(this.#touched);
+      this.#drainers.length === 0 && !this.#files.some && hold.suits(this.#touched);
     if (this.#running) return mayHold && this.#waiting.size > 0;
     if (!mayHold) {
       hold.end();
@@ -255,7 +233,7 @@ export class GroupCommit implements CommitSink {
     const within = this.#stepping;
     this.#stepping = true;
     try {
-      if (this.#lazy.size > 0) this.#sync(this.#takeDirty());
+      if (this.#files.someLazy) this.#sync(this.#files.take());
       else this.#tell();
     } catch (error) {
       this.#running = false;
@@ -263,10 +241,6 @@ export class GroupCommit implements CommitSink {
     }
     this.#stepping = within;
     return this.#running;
-  }
-
-  #needs(fd: number): boolean {
-    return this.#dirty.has(fd) || this.#lazy.has(fd) || this.#inFlight.includes(fd);
   }
 
   /** As `endTurn`, where no turn ends. */
@@ -308,12 +282,13 @@ export class GroupCommit implements CommitSink {
 
   /** True if there was something to do. */
   #step(): boolean {
+    this.#hold.end();
     this.#flush();
     if (this.#fault !== null) return false;
     if (!this.#syncing) this.#tellUnsynced();
     const forced = this.#overdue || this.#drainers.length > 0;
     if (!forced && (!this.#isAwaited || this.stuck)) return false;
-    if (this.#dirty.size > 0 || (forced && this.#lazy.size > 0)) {
+    if (this.#files.some || (forced && this.#files.any)) {
       this.#begin();
       return true;
     }
@@ -325,25 +300,15 @@ export class GroupCommit implements CommitSink {
   }
 
   #begin(): void {
-    const fds = this.#takeDirty();
+    const fds = this.#files.take();
+    this.#overdue = false;
     const mayBlock = this.#mayBlock(fds.length);
     if (!this.stuck) this.#seal();
     this.#sync(fds, mayBlock);
   }
 
-  /** What a sync has to cover, lazy ones too. */
-  #takeDirty(): readonly number[] {
-    const fds = [...this.#dirty];
-    for (const fd of this.#lazy) if (!this.#dirty.has(fd)) fds.push(fd);
-    this.#dirty.clear();
-    this.#lazy.clear();
-    this.#overdue = false;
-    return fds;
-  }
-
   /** For those who are sealed. */
   #sync(fds: readonly number[], mayBlock = false): void {
-    this.#inFlight = fds;
     this.#begunMs = this.#nowMs();
     this.#running = true;
     this.#syncer!.sync(fds, this.#syncDone, mayBlock);
@@ -367,11 +332,11 @@ export class GroupCommit implements CommitSink {
     this.#alone = this.#covered === 1 && this.#waiting.size === 0;
     const within = this.#stepping;
     this.#stepping = true;
-    this.#inFlight = NO_FDS;
+    this.#files.landed();
     try {
       if (fault !== null) this.#fail(fault);
       this.#tell();
-      this.#closeHeld();
+      this.#files.close();
     } catch (error) {
       this.#fail(error);
     }
@@ -441,13 +406,6 @@ export class GroupCommit implements CommitSink {
     this.#sealed.clear();
   }
 
-  #closeHeld(): void {
-    if (this.#held.length === 0) return;
-    const held = this.#held;
-    this.#held = held.filter((file) => this.#needs(file.fd));
-    for (const file of held) if (!this.#held.includes(file)) file.close();
-  }
-
   #fail(error: unknown): void {
     if (this.#fault !== null) return;
     this.#fault = error instanceof Error ? error : new Error(String(error));
@@ -468,7 +426,7 @@ export class GroupCommit implements CommitSink {
 
   /** What is dirty and nobody waits for gets a sync in a while. The timer never keeps a process alive. */
   #watch(): void {
-    if (this.#timer !== null || (this.#dirty.size === 0 && this.#lazy.size === 0 && !this.stuck)) return;
+    if (this.#timer !== null || (!this.#files.any && !this.stuck)) return;
     this.#timer = setTimeout(this.#timeUp, this.#lazySyncMs);
     this.#timer.unref();
   }
