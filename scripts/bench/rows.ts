@@ -25,7 +25,8 @@ const KIB = ["--size", "1024"];
 const PREFETCH = ["--prefetch", "1000"];
 /** The sessions outlive their connections, so that everything has to be on disk. */
 const QOS_1 = ["--qos", "1", "--persistent"];
-/** Latencies are of programs that are compiled. */
+/** Rates are of programs that are compiled, and so are latencies, at a rate at which that takes longer. */
+const RUNNING = ["--warm-up", "2"];
 const WARM = ["--warm-up", "10"];
 /** Until the kernel's buffers of all connections are full: before that much of the time goes into filling them. */
 const FULL = ["--warm-up", "16"];
@@ -78,7 +79,9 @@ export const ROWS: readonly Row[] = [
 ];
 
 function row(name: string, ...args: readonly (readonly string[])[]): Row {
-  return { name, protocol: "amqp", args: args.flat(), rate: "consumed" };
+  const words = args.flat();
+  const warmUp = words.includes("--warm-up") ? [] : RUNNING;
+  return { name, protocol: "amqp", args: [...words, ...warmUp], rate: "consumed" };
 }
 
 function mqtt(name: string, ...args: readonly string[]): Row {

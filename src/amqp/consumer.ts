@@ -42,31 +42,32 @@ export interface ConsumerOptions {
 }
 
 export class AmqpConsumer implements Consumer {
+  // What each delivery looks at comes first: with thousands of consumers in turn it matters that it lies together.
+  readonly noAck: boolean;
+  /** consume-ok is written, and the channel's flow is on: deliveries may follow. */
+  #flows = false;
+  readonly #channel: Channel;
+  readonly #deliveries: Deliveries;
+  readonly #tagBytes: Uint8Array;
+  readonly #counters: ChannelCounters;
+  readonly #queueCounters: QueueCounters;
+  /** Where its deliveries go back to. */
+  #source!: Source;
+  /** Deliveries it holds. */
+  unsettled = 0;
+  /** Deliveries it may hold unsettled. */
+  readonly #unsettledMax: number;
   readonly tag: string;
   readonly queue: AnyQueue;
-  readonly noAck: boolean;
   readonly exclusive: boolean;
   readonly priority: number;
   /** What the client set, 0 for nothing. */
   readonly prefetch: number;
-  /** Deliveries it may hold unsettled. */
-  readonly #unsettledMax: number;
-  /** Deliveries it holds. */
-  unsettled = 0;
   /** Cancelled; what it holds stays with the channel. */
   ended = false;
-  /** consume-ok is written, and the channel's flow is on: deliveries may follow. */
-  #flows = false;
   #started = false;
   /** What management shows of it. */
   shown!: ShownConsumer;
-  readonly #channel: Channel;
-  readonly #counters: ChannelCounters;
-  readonly #queueCounters: QueueCounters;
-  readonly #deliveries: Deliveries;
-  readonly #tagBytes: Uint8Array;
-  /** Where its deliveries go back to. */
-  #source!: Source;
 
   constructor(
     channel: Channel,

@@ -21,7 +21,7 @@ import { Refusal } from "../core/refusal.ts";
 import { isReplyAddress } from "./direct_replies.ts";
 import { AmqpError } from "./errors.ts";
 import { RARE_PROPERTIES, type Rewrite } from "./rare_properties.ts";
-import { type Known, RouteCache } from "./route_cache.ts";
+import { Known, RouteCache } from "./route_cache.ts";
 import type { Publication, Transaction } from "./transaction.ts";
 
 const IDLE = 0;
@@ -215,15 +215,16 @@ export class Publisher {
     message.timestampMs = host.nowMs();
     if (this.#special) return this.#completeSpecial();
     if (!this.#routeIsKnown(message)) this.#findQueues(message, NO_KEYS);
-    const { queues, anyDurable, keptFlags } = this.#known;
-    this.#count(queues.length);
+    const { queues, only, anyDurable, keptFlags } = this.#known;
+    this.#count(only !== null ? 1 : queues.length);
     let refused = false;
-    if (queues.length === 0) {
+    if (only === null && queues.length === 0) {
       const replied = this.#replyAddress !== null && host.replied(this.#replyAddress, message);
       if (!replied) this.#unroutable(message, this.#mandatory);
     } else {
       try {
-        for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
+        if (only !== null) refused = !only.publish(message);
+        else for (let i = 0; i < queues.length; i++) if (!queues[i]!.publish(message)) refused = true;
       } catch (error) {
         if (isDiskFull(error) && host.unstored()) return;
         throw error;
@@ -318,12 +319,12 @@ export class Publisher {
     if (!isAuthorized) this.#host.authorizePublish(exchange, keys);
     const { vhost } = this.#host;
     const { queues, remember, cacheable } = vhost.route(exchange, keys, message);
-    this.#known = {
+    this.#known = new Known(
       queues,
-      anyDurable: queues.some((queue) => queue.durable),
-      keptFlags: queues.some((queue) => queue.keepsAll) ? MESSAGE_PERSISTENT : 0,
-      exchangeCounters: vhost.exchange(exchange).counters,
-    };
+      queues.some((queue) => queue.durable),
+      queues.some((queue) => queue.keepsAll) ? MESSAGE_PERSISTENT : 0,
+      vhost.exchange(exchange).counters,
+    );
     this.#remember = remember;
     if (!cacheable || copies.length > 0 || this.#replyAddress !== null) return;
     this.#routes.add(bytes, routeAt, routeBytes, vhost.revision, this.#known);
@@ -345,7 +346,7 @@ export class Publisher {
 }
 
 function nowhere(): Known {
-  return { queues: [], anyDurable: false, keptFlags: 0, exchangeCounters: new ExchangeCounters() };
+  return new Known([], false, 0, new ExchangeCounters());
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { ExchangeCounters } from "../core/statistics/counters.ts";
-import { type Known, RouteCache } from "./route_cache.ts";
+import { Known, RouteCache } from "./route_cache.ts";
 
 const encoder = new TextEncoder();
-const place = (): Known => ({ queues: [], anyDurable: false, keptFlags: 0, exchangeCounters: new ExchangeCounters() });
+const place = (): Known => new Known([], false, 0, new ExchangeCounters());
 
 /** A cache that is asked by name, in the middle of other bytes. */
 function cacheOf() {
@@ -44,4 +45,32 @@ test("thousands of routes are found, nearly all of them, and none is taken for a
   assert.ok(found > 1990, `${found} of 2000`);
   for (let index = 0; index < 20_000; index++) add(`other-${index}`, place());
   assert.equal(find("never"), null);
+});
+
+test("whatever is added while routes change, what is found is what was added last", () => {
+  const name = fc.oneof(fc.stringMatching(/^[ab]{0,3}$/), fc.nat(300).map((number) => `queue-${number}`));
+  const step = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ add: name }) },
+    { weight: 8, arbitrary: fc.record({ find: name }) },
+    { weight: 1, arbitrary: fc.constant("change" as const) },
+  );
+  fc.assert(fc.property(fc.array(step, { maxLength: 400, size: "max" }), (steps) => {
+    const { find, add } = cacheOf();
+    const added = new Map<string, Known>();
+    let revision = 1;
+    for (const one of steps) {
+      if (one === "change") {
+        revision++;
+        added.clear();
+      } else if ("add" in one) {
+        const known = place();
+        add(one.add, known, revision);
+        added.set(one.add, known);
+        assert.equal(find(one.add, revision), known);
+      } else {
+        const found = find(one.find, revision);
+        assert.ok(found === null || found === added.get(one.find));
+      }
+    }
+  }));
 });

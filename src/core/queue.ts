@@ -58,6 +58,17 @@ export interface QueueOptions {
 }
 
 export class Queue implements AnyQueue, MessageGetter, Servable {
+  // What each message looks at comes first: with thousands of queues in turn it matters that it lies together.
+  /** Deleted: takes and gives nothing any more. */
+  gone = false;
+  /** Messages have a time to live, there is a limit, or somebody looks on: more has to be done than to deliver. */
+  #ruled = false;
+  /** Its consumers settle by taking: what comes while nothing waits goes straight on, and is never stored. */
+  #passesOn = false;
+  /** The only one of them. */
+  #soleConsumer: Consumer | null = null;
+  readonly store: MessageStore;
+  readonly counters: QueueCounters;
   readonly kind = "queue";
   readonly keepsAll = false;
   readonly name: string;
@@ -68,23 +79,13 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   readonly args: Arguments;
   settings: QueueSettings;
   policy: EffectivePolicy | null = null;
-  readonly store: MessageStore;
-  readonly counters: QueueCounters;
   readonly boundFrom = new Set<Binding>();
   readonly consumers: readonly Consumer[];
-  /** Deleted: takes and gives nothing any more. */
-  gone = false;
   /** Used since the last housekeeping; see `WarmQueues`. */
   warm = false;
   /** An operator holds its messages back: nobody is given any, publishing goes on. */
   #paused = false;
   #queued = false;
-  /** Messages have a time to live, there is a limit, or somebody looks on: more has to be done than to deliver. */
-  #ruled = false;
-  /** Its consumers settle by taking: what comes while nothing waits goes straight on, and is never stored. */
-  #passesOn = false;
-  /** The only one of them. */
-  #soleConsumer: Consumer | null = null;
   #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
