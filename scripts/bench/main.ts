@@ -1,7 +1,7 @@
 // `npm run bench`: every row against every broker, in turns, several rounds; prints a table and writes a JSON file.
 //
 //   --brokers bun,deno,executable,sink,rabbitmq,mosquitto   what is measured (sink: the generator's own ceiling)
-//   --rows TEXT      rows whose name holds TEXT
+//   --rows TEXT      rows whose name holds TEXT; may be given several times
 //   --rounds N       default 3
 //   --seconds S      length of a run by time, default 5
 //   --json FILE      default dist/bench.json
@@ -51,7 +51,7 @@ function options() {
     const { values } = parseArgs({
       options: {
         brokers: { type: "string", default: BROKER_NAMES.join(",") },
-        rows: { type: "string", default: "" },
+        rows: { type: "string", multiple: true, default: [""] },
         rounds: { type: "string", default: "3" },
         seconds: { type: "string", default: "5" },
         json: { type: "string", default: "dist/bench.json" },
@@ -62,8 +62,8 @@ function options() {
       if (name === undefined) throw new Error(`--brokers takes ${BROKER_NAMES.join(", ")}, not '${text}'`);
       return name;
     });
-    const rows = ROWS.filter((row) => row.name.includes(values.rows));
-    if (rows.length === 0) throw new Error(`no row's name holds '${values.rows}'`);
+    const rows = ROWS.filter(({ name }) => values.rows.some((text) => name.includes(text)));
+    if (rows.length === 0) throw new Error(`no row's name holds '${values.rows.join("' or '")}'`);
     const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
     if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error("--rounds takes a whole number above 0");
     if (!(seconds > 0)) throw new Error("--seconds takes a number above 0");
