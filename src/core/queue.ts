@@ -86,6 +86,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** An operator holds its messages back: nobody is given any, publishing goes on. */
   #paused = false;
   #queued = false;
+  /** Consumers that acknowledge. */
+  #acknowledging = 0;
   #observers: Observers | null = null;
   #expiry: Expiry | null = null;
   /** Recovered with messages whose time may be over, and not looked at yet. */
@@ -184,9 +186,10 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     return true;
   }
 
-  #countConsumers(): void {
+  /** They are others, or the queue was paused or resumed. */
+  #consumersChanged(): void {
     const { consumers } = this;
-    this.#passesOn = !this.#paused && consumers.length > 0 && consumers.every(({ noAck }) => noAck);
+    this.#passesOn = !this.#paused && consumers.length > 0 && this.#acknowledging === 0;
     this.#soleConsumer = consumers.length === 1 ? consumers[0]! : null;
   }
 
@@ -424,13 +427,13 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** See `VirtualHost.setPaused`, which remembers it. */
   pause(): void {
     this.#paused = true;
-    this.#countConsumers();
+    this.#consumersChanged();
     this.#pace?.close();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#countConsumers();
+    this.#consumersChanged();
     this.wake();
   }
 
@@ -450,7 +453,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
     const alone = consumer.exclusive && (consumers.length > 0 || this.settings.singleActiveConsumer);
     checkConsumers(consumers, alone, where);
     this.#rota.add(consumer);
-    this.#countConsumers();
+    if (!consumer.noAck) this.#acknowledging++;
+    this.#consumersChanged();
     this.wake();
     return this;
   }
@@ -458,7 +462,8 @@ export class Queue implements AnyQueue, MessageGetter, Servable {
   /** Returns whether it was the last one. */
   removeConsumer(consumer: Consumer): boolean {
     if (!this.#rota.remove(consumer)) return false;
-    this.#countConsumers();
+    if (!consumer.noAck) this.#acknowledging--;
+    this.#consumersChanged();
     if (this.consumers.length === 0) {
       this.#pace?.close();
       this.#lease?.renew();
