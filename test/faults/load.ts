@@ -139,6 +139,16 @@ export function failuresOf(verdict: LoadVerdict, where: string): string[] {
 }
 
 /** A case's result of a verdict and what else went wrong. */
+/** Of two loads that a case runs one after the other. */
+export function together(first: FaultResult, second: FaultResult): FaultResult {
+  return {
+    lost: first.lost + second.lost,
+    phantom: first.phantom + second.phantom,
+    counts: `${first.counts}; with clients in step ${second.counts}`,
+    failures: [...first.failures, ...second.failures],
+  };
+}
+
 export function resultOf(verdict: LoadVerdict, counts: string, failures: readonly string[] = []): FaultResult {
   const { lost, phantom } = verdict;
   return { lost, phantom, counts, failures: [...failures, ...verdict.failures, ...verdict.topologyFailures] };

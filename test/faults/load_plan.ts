@@ -70,3 +70,12 @@ export const MIXED: LoadPlan = {
   consuming: true,
   timed: false,
 };
+
+/** Publishers wait for each confirm, consumers settle at once: most messages are settled before they are written. */
+export const IN_STEP: LoadPlan = {
+  ...MIXED,
+  queues: [CLASSIC, SHARED, PRIORITY],
+  routes: [0b001, 0b010, 0b100, 0b011, 0b111],
+  window: 1,
+  holdMax: 0,
+};

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import process from "node:process";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
-import { Load, resultOf } from "./load.ts";
-import { MIXED } from "./load_plan.ts";
+import { Load, resultOf, together } from "./load.ts";
+import { IN_STEP, type LoadPlan, MIXED } from "./load_plan.ts";
 import { buildMutant, type Mutant } from "./mutant.ts";
 import { Random } from "./random.ts";
 
 const KILLS = { full: 500, short: 6, control: 2 };
+/** One of so many kills is under a load of clients in step with each other. */
+const IN_STEP_PART = 3;
+const PLAN: LoadPlan = { ...MIXED, topology: true };
 const LIFE_MS_MIN = 200;
 const LIFE_MS_MAX = 3_000;
 /** In short. */
@@ -37,17 +40,22 @@ export const killLoop: FaultCase = {
   name: "T01",
   title: "kill -9 under load",
   needs: [],
-  run: (context) => kill(context, context.times ?? (context.full ? KILLS.full : KILLS.short)),
+  run: async (context) => {
+    const kills = context.times ?? (context.full ? KILLS.full : KILLS.short);
+    const inStep = Math.floor(kills / IN_STEP_PART);
+    const mixed = await kill(context, kills - inStep, PLAN);
+    return inStep === 0 ? mixed : together(mixed, await kill(context, inStep, IN_STEP));
+  },
   control: {
     what: "confirms before the bytes are in the file",
-    run: (context) => kill({ ...context, mutant: buildMutant(CONFIRMS_AHEAD) }, KILLS.control),
+    run: (context) => kill({ ...context, mutant: buildMutant(CONFIRMS_AHEAD) }, KILLS.control, PLAN),
   },
 };
 
-async function kill(context: FaultContext, kills: number): Promise<FaultResult> {
+async function kill(context: FaultContext, kills: number, plan: LoadPlan): Promise<FaultResult> {
   const random = new Random(context.seed);
   const broker = await startFaultBroker(context, { args: ["--log-level", "warn"] });
-  const load = new Load({ ...MIXED, seed: context.seed, topology: true });
+  const load = new Load({ ...plan, seed: context.seed });
   const failures: string[] = [];
   let slowestMs = 0;
   let late = 0;

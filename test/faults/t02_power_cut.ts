@@ -6,8 +6,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { FaultCase, FaultContext, FaultResult } from "./fault_case.ts";
 import { startFaultBroker } from "./fault_broker.ts";
-import { failuresOf, Load } from "./load.ts";
-import { type LoadPlan, MIXED } from "./load_plan.ts";
+import { failuresOf, Load, together } from "./load.ts";
+import { IN_STEP, type LoadPlan, MIXED } from "./load_plan.ts";
 import { fileSystems, PowerDisk, run } from "./power_disk.ts";
 import { Random } from "./random.ts";
 import { Releases } from "./releases.ts";
@@ -20,16 +20,23 @@ const CONFIRMED_MIN = 200;
 /** Of every so many cuts the power goes again as soon as the broker is up. */
 const TWICE_EVERY = 3;
 const FAILURES_MAX = 20;
+/** One of so many cuts is under a load of clients in step with each other. */
+const IN_STEP_PART = 3;
 const PLAN: LoadPlan = { ...MIXED, ratePerSecond: 1_500, backlogMax: 2_000, topology: true };
 
 export const powerCut: FaultCase = {
   name: "T02",
   title: "power cut under load",
   needs: ["root", "loop", "reflink"],
-  run: (context) => cutPower(context, context.times ?? (context.full ? CUTS.full : CUTS.short), []),
+  run: async (context) => {
+    const cuts = context.times ?? (context.full ? CUTS.full : CUTS.short);
+    const inStep = Math.floor(cuts / IN_STEP_PART);
+    const mixed = await cutPower(context, cuts - inStep, [], PLAN);
+    return inStep === 0 ? mixed : together(mixed, await cutPower(context, inStep, [], IN_STEP));
+  },
   control: {
     what: "--no-sync",
-    run: (context) => cutPower(context, CUTS.control, ["--no-sync"]),
+    run: (context) => cutPower(context, CUTS.control, ["--no-sync"], PLAN),
   },
 };
 
@@ -43,7 +50,12 @@ interface Tally {
   readonly failures: string[];
 }
 
-async function cutPower(context: FaultContext, cuts: number, args: readonly string[]): Promise<FaultResult> {
+async function cutPower(
+  context: FaultContext,
+  cuts: number,
+  args: readonly string[],
+  plan: LoadPlan,
+): Promise<FaultResult> {
   const releases = new Releases();
   const tally: Tally = { cuts: 0, confirmed: 0, confirmedInLife: 0, again: 0, lost: 0, phantom: 0, failures: [] };
   try {
@@ -53,7 +65,7 @@ async function cutPower(context: FaultContext, cuts: number, args: readonly stri
     for (; tally.cuts < cuts; lives++) {
       const kinds = fileSystems();
       const dataDir = join(disk.fresh(kinds[lives % kinds.length]!), "data");
-      await live(context, disk, dataDir, random, Math.min(cuts, tally.cuts + CUTS_PER_LIFE), args, tally);
+      await live(context, disk, dataDir, random, Math.min(cuts, tally.cuts + CUTS_PER_LIFE), args, plan, tally);
       if (tally.failures.length > FAILURES_MAX) break;
       context.log(`${tally.cuts} cuts, ${tally.confirmed} confirmed, lost ${tally.lost}`);
     }
@@ -77,10 +89,11 @@ async function live(
   random: Random,
   cuts: number,
   args: readonly string[],
+  plan: LoadPlan,
   tally: Tally,
 ): Promise<void> {
   tally.confirmedInLife = 0;
-  const load = new Load({ ...PLAN, seed: random.next() });
+  const load = new Load({ ...plan, seed: random.next() });
   const broker = await startFaultBroker(context, { dataDir, args: ["--log-level", "warn", ...args] });
   try {
     await load.open(broker.port);
