@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers";
 import type { AmqpChannel, ChannelHandler } from "../client/amqp_channel.ts";
 import type { AmqpConnection } from "../client/amqp_connection.ts";
 import type { AmqpFault } from "../client/amqp_fault.ts";
-import { type Batches, batchesOf } from "./batches.ts";
+import { type Batches, batchesOf, dueOf } from "./batches.ts";
 import { ConfirmWindow } from "./confirm_window.ts";
 import type { PublishRing } from "./publish_ring.ts";
 import { clockUs } from "./stamp.ts";
@@ -120,7 +120,7 @@ export class Publisher implements ChannelHandler {
     const connection = this.#connection;
     const { bytes, perTurn } = this.#batches;
     // What becomes due meanwhile is for the next tick: a write for each message would take the time of those who read.
-    const due = this.#due();
+    const due = dueOf(this.#limits, this.#startedMs);
     for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > 0) return;
       const count = this.#allowed(due);
@@ -136,12 +136,5 @@ export class Publisher implements ChannelHandler {
   #allowed(due: number): number {
     const count = Math.min(due, this.#limits.countMax) - this.#sent;
     return this.window === null ? count : Math.min(count, this.window.room);
-  }
-
-  /** So many in all should have been sent by now. */
-  #due(): number {
-    const { ratePerMs, phase } = this.#limits;
-    if (ratePerMs === Infinity) return Infinity;
-    return Math.floor((performance.now() - this.#startedMs) * ratePerMs + phase);
   }
 }

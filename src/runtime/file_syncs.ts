@@ -3,7 +3,6 @@
 // tells of the errors since that descriptor was opened, and the kernel may have failed to write a file before the next one
 // was opened.
 
-import { assert } from "../lib/assert.ts";
 import { errnoName } from "./errno.ts";
 import { FileFault } from "./fault.ts";
 import type { Libc } from "./libc.ts";
@@ -13,7 +12,7 @@ const FILES_MIN = 3;
 /** After a syncfs that took longer than its files would have, none for so many times as long. */
 const SLOW_TIMES = 10;
 
-export interface FilesystemsHost {
+interface FilesystemsHost {
   readonly libc: Pick<Libc, "syncFile" | "syncFilesystem">;
   /** The kernel tells by syncfs what it could not write; Linux does since 5.8. */
   readonly syncfsTells: boolean;
@@ -63,7 +62,6 @@ export class FileSyncs {
   #syncMany(device: number, fds: readonly number[]): void {
     const filesystem = this.#filesystems.get(device);
     if (filesystem === undefined) {
-      assert(fds.length > 0, "a filesystem without a file was to be synced");
       const opened = this.#host.openBeside(fds[0]!);
       if (opened !== null) this.#filesystems.set(device, opened);
       // What went wrong before it was opened only the files themselves can tell.

@@ -5,7 +5,7 @@ import type { MqttClientConnection, MqttClientHandler, MqttFault } from "../../c
 import { BufferPool, OutBuffer } from "../../lib/out_buffer.ts";
 import { publishFlags, writeAck, writePublish } from "../../wire/mqtt_encode.ts";
 import { type MqttVersion, PUBACK, PUBCOMP, PUBREC, PUBREL, type Qos } from "../../wire/mqtt_packet.ts";
-import { type Batches, batchesOf } from "../batches.ts";
+import { type Batches, batchesOf, dueOf } from "../batches.ts";
 import { clockUs, STAMP_BYTES } from "../stamp.ts";
 
 const IDS = 65_535;
@@ -124,7 +124,7 @@ export class MqttPublisher implements MqttClientHandler {
     const { bytes, perTurn } = this.#batches;
     const perBatch = Math.max(1, Math.floor(bytes / this.#packet.length));
     // What becomes due meanwhile is for the next tick.
-    const due = this.#due();
+    const due = dueOf(this.#limits, this.#startedMs);
     for (let batch = 0; batch < perTurn; batch++) {
       if (connection.pending > connection.out.length) return;
       const count = Math.min(perBatch, this.#allowed(due));
@@ -156,13 +156,6 @@ export class MqttPublisher implements MqttClientHandler {
   #allowed(due: number): number {
     const count = Math.min(due, this.#limits.countMax) - this.#sent;
     return this.#qos === 0 ? count : Math.min(count, this.#limits.inFlightMax - (this.#sent - this.published));
-  }
-
-  /** So many in all should have been sent by now. */
-  #due(): number {
-    const { ratePerMs, phase } = this.#limits;
-    if (ratePerMs === Infinity) return Infinity;
-    return Math.floor((performance.now() - this.#startedMs) * ratePerMs + phase);
   }
 }
 
