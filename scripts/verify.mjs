@@ -14,7 +14,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { give, ROOT, setUp, TOOLS } from "./setup.mjs";
-import { tally } from "./tally.mjs";
+import { failureReports, tally } from "./tally.mjs";
 
 const PARTS = ["check", "unit", "clients"];
 const RUNTIMES = ["bun", "deno"];
@@ -60,7 +60,7 @@ if (parts.includes("clients")) {
 }
 
 console.log(`\n${((performance.now() - started) / 1000).toFixed(0)} s`);
-for (const failure of failures) console.log(`failed: ${failure}`);
+for (const { what, reports } of failures) console.log([`failed: ${what}`, ...reports].join("\n\n"));
 if (total.skipped > 0) console.log(`${total.skipped} skipped`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;
@@ -113,17 +113,18 @@ async function suite(name, runtime, files, testMsMax, variables = {}) {
     : ["test", "-A", "--no-check", ...files];
   const { code, output } = await stream(name, TOOLS[runtime].binary, args, variables);
   const counts = tally(output);
-  if (counts === null) return fail(`${name}: ended with ${code} and without a summary`, 1);
+  const reports = failureReports(output);
+  if (counts === null) return fail(`${name}: ended with ${code} and without a summary`, 1, reports);
   total.passed += counts.passed;
   total.skipped += counts.skipped;
-  if (counts.failed > 0) fail(`${name}: ${counts.failed}`, counts.failed);
+  if (counts.failed > 0) fail(`${name}: ${counts.failed}`, counts.failed, reports);
   else if (code !== 0) fail(`${name}: ended with ${code}`, 1);
   else if (counts.passed === 0) fail(`${name}: no test ran`, 1);
 }
 
-function fail(what, count) {
+function fail(what, count, reports = []) {
   total.failed += count;
-  failures.push(what);
+  failures.push({ what, reports });
 }
 
 /** Runs a command, shows what it prints as it prints it, and keeps it. */
