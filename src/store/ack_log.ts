@@ -161,6 +161,8 @@ export interface AckLogReading {
   readonly intactEntries: number;
   /** Entries that are not intact, a header counted as one. */
   readonly damagedEntries: number;
+  /** Behind the entries stands a part of one. */
+  readonly torn: boolean;
 }
 
 /** Reads a log; null when it is an orphan: it belongs to another life of the segment, or nothing was ever in it. */
@@ -205,8 +207,8 @@ function readEntries(
   headed: boolean,
 ): AckLogReading {
   const { number, nonce } = segment;
-  // The last entry may be a part of one: it is written over.
-  const entries = Math.max(0, Math.floor((file.capacity - ACK_LOG_HEADER_BYTES) / ACK_ENTRY_BYTES));
+  const bytesOfEntries = Math.max(0, file.capacity - ACK_LOG_HEADER_BYTES);
+  const entries = Math.floor(bytesOfEntries / ACK_ENTRY_BYTES);
   const words = new Int32Array(Math.min(entries, ENTRIES_READ) * ENTRY_WORDS);
   const bytes = new Uint8Array(words.buffer);
   const settled = new RangeList();
@@ -240,6 +242,7 @@ function readEntries(
     log: new AckLog(disk, file.path, queueId, number, nonce, headed || intact > 0 ? entries : 0, headed),
     intactEntries: intact,
     damagedEntries: damaged,
+    torn: bytesOfEntries % ACK_ENTRY_BYTES > 0,
   };
 }
 

@@ -153,9 +153,10 @@ export class QueueRecovery {
       const bytes = reading.damagedEntries * ACK_ENTRY_BYTES;
       const detail = `${reading.damagedEntries} entries are not intact: what they settled is delivered again`;
       this.#report("damaged-acks", path, 0, bytes, detail);
-      if (this.#directory.repairs) {
-        segment.acks = rewriteAckLog(this.#host.files.disk, reading, this.#queueId, segment) ?? reading.log;
-      }
+    }
+    // Entries end in zeros: a part of one may be whole when the file has grown and the power goes once more.
+    if ((reading.damagedEntries > 0 || reading.torn) && this.#directory.repairs) {
+      segment.acks = rewriteAckLog(this.#host.files.disk, reading, this.#queueId, segment) ?? reading.log;
     }
     segment.redeliveredBefore = reading.deliveredTo;
     segment.deliveredTo = reading.deliveredTo;

@@ -256,12 +256,28 @@ export class QueueStore implements MessageStore {
     const reader = this.#reader;
     if (this.readyCount === 0 && this.unackedCount === 0 && tail.freshCount > 0) this.#takeBack();
     tail.write();
-    if (reader.segment !== null && (this.unackedCount > 0 || this.#requeued.count > 0) && this.#directory.persistent) {
-      this.#settlements.noteDelivered(reader.segment, reader.offset);
-    }
+    this.#noteDelivered();
     this.#settlements.flush(tail.segment, this);
     // Consumers have read it all: start over in the same, warm memory.
     if (tail.end > 0 && reader.segment === tail.segment && reader.offset === tail.offset) tail.restart();
+  }
+
+  /**
+   * Messages may be with consumers before they are in the file: what became of them stands in the log first, or a kill in
+   * between would have them come again as if for the first time.
+   */
+  #noteAhead(): void {
+    const { segment, base, written } = this.#tail;
+    const reader = this.#reader;
+    if (segment === null || reader.segment !== segment || reader.offset <= base + written) return;
+    this.#noteDelivered();
+    this.#settlements.writeAhead(segment);
+  }
+
+  #noteDelivered(): void {
+    const { segment, offset } = this.#reader;
+    if (segment === null || !this.#directory.persistent) return;
+    if (this.unackedCount > 0 || this.#requeued.count > 0) this.#settlements.noteDelivered(segment, offset);
   }
 
   /** What came and went within a turn need not be on disk: it leaves no trace, and its place is free again. */
@@ -344,7 +360,7 @@ export class QueueStore implements MessageStore {
   #rise(chain: SegmentChain): void {
     const [queueId, directory, host] = [this.#queueId, this.#directory, this.#host];
     this.#chain = chain;
-    this.#tail = new Tail(host.commit);
+    this.#tail = new Tail(host.commit, () => this.#noteAhead());
     this.#reader = new Reader(this.#tail, directory, host, () => this.#countLost());
     this.#reader.segment = chain.first;
     this.#requeued = new Requeued();

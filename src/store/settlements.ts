@@ -122,6 +122,12 @@ export class Settlements {
     this.#noteFrom = head;
   }
 
+  /** What is known of this segment's messages stands in its log before they stand in the segment. */
+  writeAhead(segment: Segment): void {
+    this.#closeRun();
+    if (this.#directory.persistent) this.#write(segment);
+  }
+
   /** End of turn: releases what is wholly settled and not the tail, writes the logs of the rest. */
   flush(tail: Segment | null, owner: { release(segment: Segment): void }): void {
     this.#closeRun();

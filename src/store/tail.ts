@@ -35,14 +35,17 @@ export class Tail {
   /** Records may reach up to here: the buffer's size, or what is left of the segment. 0 without buffer or open file. */
   limit = 0;
   readonly #commit: CommitSink;
+  readonly #beforeWrite: () => void;
   #timestampMs = 0;
   #timestampLow = 0;
   #timestampHigh = 0;
   #restarts = 0;
   #fullest = 0;
 
-  constructor(commit: CommitSink) {
+  /** `beforeWrite`: what is new in the buffer is about to be in the file. */
+  constructor(commit: CommitSink, beforeWrite: () => void = () => {}) {
     this.#commit = commit;
+    this.#beforeWrite = beforeWrite;
   }
 
   /** Where the next record begins in the segment. */
@@ -84,6 +87,7 @@ export class Tail {
   write(): void {
     const { segment, written, end } = this;
     if (segment === null || written === end) return;
+    this.#beforeWrite();
     const file = segment.file!;
     const from = this.base + written;
     sealRecords(this.buffer.words, written, end, (segment.nonce + from / 8) | 0);

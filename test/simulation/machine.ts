@@ -101,8 +101,8 @@ export class Machine {
   crash(kind: CrashKind): void {
     const { random } = this.world;
     this.crashes++;
-    // It may have died while it noted that it runs; then the next one cannot tell a kill from a power cut.
-    if (!this.#started) { for (const queue of this.model.queues.values()) queue.read = true; }
+    // It may have died while it noted that it runs, or that it stops; then the next one cannot tell what came before it.
+    if (!this.#started || this.#ending) { for (const queue of this.model.queues.values()) queue.read = true; }
     this.process.die();
     this.world.trace.add(kind);
     if (kind === "kill") {

@@ -37,6 +37,7 @@ export class SimProcess {
   readonly product: Product;
   readonly plan: ProcessPlan;
   readonly #descriptors = new Map<number, SimNode>();
+  #dieAtChange: number;
   #nextDescriptor = DESCRIPTOR_FIRST;
   #locked = false;
 
@@ -45,6 +46,7 @@ export class SimProcess {
     this.medium = medium;
     this.product = product;
     this.plan = plan;
+    this.#dieAtChange = plan.dieAtChange;
   }
 
   get openCount(): number {
@@ -57,6 +59,11 @@ export class SimProcess {
     this.dead = true;
   }
 
+  /** It dies so many changes from now. */
+  dieSoon(changes: number): void {
+    this.#dieAtChange = this.changes + changes;
+  }
+
   alive(): void {
     if (this.dead) throw new Death("the process is gone");
   }
@@ -66,7 +73,7 @@ export class SimProcess {
     this.alive();
     this.changes++;
     this.world.trace.add(what, path, bytes);
-    return this.changes === this.plan.dieAtChange;
+    return this.changes === this.#dieAtChange;
   }
 
   /** As `change`, for those that happen wholly or not at all. */

@@ -106,18 +106,25 @@ export class Script {
     for (let i = this.#random.between(2, 25); i > 0; i--) this.#publish(peer);
   }
 
-  /** Publishes, waits for the confirm, publishes again, while consumers mostly settle at once. */
+  /**
+   * One or two publish, wait for the confirm, publish again, while consumers mostly settle at once, or hardly at all. Often
+   * the process dies over the next that it writes: of what is confirmed or in the hands of consumers least may be in files
+   * then.
+   */
   async _alternate(): Promise<void> {
-    const peer = this.#pick();
+    const peers = [this.#pick(), this.#pick()].filter((peer) => peer?.mode === "confirm").map((peer) => peer!);
     const route = this.#consumedRoute();
-    if (peer === null || peer.mode !== "confirm" || route === null) return;
+    if (peers.length === 0 || route === null) return;
+    const eagerness = this.#random.chance(0.5) ? 0.6 : 0.1;
     for (let i = this.#random.between(3, 12); i > 0; i--) {
-      await this.#machine.until(() => peer.open.size === 0, "a confirm");
-      this.#publish(peer, route);
-      for (let settling = 0; settling < 3; settling++) {
+      await this.#machine.until(() => peers.some(({ open }) => open.size === 0), "a confirm");
+      if (this.#random.chance(0.05)) this.#machine.process.dieSoon(this.#random.between(1, 4));
+      for (let turn = 0; turn < 3; turn++) {
+        const peer = this.#random.pick(peers);
+        if (peer.open.size === 0) this.#publish(peer, route);
         await this.#machine.steps(this.#random.below(6));
         for (const one of this.#peers) {
-          if (one.held.length > 0 && this.#random.chance(0.6)) one.acknowledge(one.held.length - 1, true);
+          if (one.held.length > 0 && this.#random.chance(eagerness)) one.acknowledge(one.held.length - 1, true);
         }
       }
     }
