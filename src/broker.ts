@@ -1,19 +1,14 @@
-// The composition root: builds store, virtual host and listeners, and holds the order in which they start and stop.
+// The composition root: builds store, realm and listeners, and holds the order in which they start and stop.
 
 import { hostname } from "node:os";
-import { join } from "node:path";
 import { getLogger, type Logger } from "@logtape/logtape";
 import { DirectReplies } from "./amqp/direct_replies.ts";
 import { type AmqpListener, listenForAmqp } from "./amqp/listener.ts";
 import type { AmqpServices } from "./amqp/services.ts";
 import { completeConfig, type Config, type PartialConfig } from "./config/config.ts";
 import type { QueueFiles } from "./core/any_queue.ts";
-import type { Arguments } from "./core/arguments.ts";
 import type { Alarms } from "./core/alarms.ts";
-import { DefinitionsReplay } from "./core/definitions_replay.ts";
 import { Management } from "./core/management/management.ts";
-import { maxPriorityOf, priorityOf } from "./core/priority.ts";
-import type { StreamSettings } from "./core/stream_settings.ts";
 import { Realm } from "./core/realm.ts";
 import { Timers } from "./core/timers.ts";
 import { Turn } from "./core/turn.ts";
@@ -22,34 +17,22 @@ import { HttpSide } from "./http_side.ts";
 import { CoarseClock } from "./lib/clock.ts";
 import { isDiskFull } from "./lib/disk_full.ts";
 import type { LogTap } from "./lib/log_tap.ts";
-import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, TRANSIENT_BYTES_IN_MEMORY_MAX, WARM_QUEUES_MAX } from "./limits.ts";
+import { BINDINGS_MAX, EXCHANGES_MAX, QUEUES_MAX, WARM_QUEUES_MAX } from "./limits.ts";
 import { loadDefinitions } from "./load_definitions.ts";
 import { Mqtt } from "./mqtt/mqtt.ts";
 import { currentRuntime } from "./runtime/current.ts";
-import { MemoryFiles } from "./runtime/memory_file.ts";
 import { processProbe } from "./runtime/process_probe.ts";
-import type { Runtime, SegmentFiles, Syncer } from "./runtime/runtime.ts";
+import type { Runtime, Syncer } from "./runtime/runtime.ts";
 import { DamageList } from "./store/damage_list.ts";
-import { DataDir } from "./store/data_dir.ts";
-import { DefinitionsLog } from "./store/definitions_log.ts";
 import { GroupCommit } from "./store/group_commit.ts";
-import { LastStop } from "./store/last_stop.ts";
-import type { MessageStore } from "./store/message_store.ts";
-import { settleOrphans } from "./store/orphan_queues.ts";
-import { PriorityStore } from "./store/priority_store.ts";
-import { QueueStore, type QueueStoreHost } from "./store/queue_store.ts";
-import { ReadWindow, RECOVERY_AHEAD_BYTES } from "./store/read_window.ts";
-import { SpareSegments } from "./store/segment_pool.ts";
-import { StreamStore } from "./store/stream_store.ts";
 import { isDamage, type StoreEvent } from "./store/store_event.ts";
+import { StoreSide } from "./store_side.ts";
 import { textLog } from "./text_log.ts";
 import { NAME, VERSION } from "./version.ts";
 import { Watch } from "./watch.ts";
 
 /** How often idle queues give back buffers and files, and the definitions log is looked at, milliseconds. */
 const HOUSEKEEPING_MS = 10_000;
-/** A definitions log is rewritten when it has this many entries and most of them are dead. */
-const COMPACT_ENTRIES_MIN = 1000;
 
 export interface BrokerHooks {
   /**
@@ -171,6 +154,7 @@ class Parts {
   readonly damage: DamageList = new DamageList();
   readonly management: Management;
   readonly #http = new HttpSide();
+  readonly #store: StoreSide;
   readonly #realm: Realm;
   readonly #watch: Watch;
   #config: Config;
@@ -181,15 +165,6 @@ class Parts {
   readonly #commit: GroupCommit;
   readonly #turn: Turn;
   readonly #timers: Timers;
-  #dataDir: DataDir | null = null;
-  #lastStop: LastStop | null = null;
-  #definitions: DefinitionsLog | null = null;
-  #pool: SpareSegments | null = null;
-  #durableFiles: SegmentFiles | null = null;
-  #transientFiles: SegmentFiles = new MemoryFiles();
-  #diskHost: QueueStoreHost | null = null;
-  #memoryHost: QueueStoreHost | null = null;
-  #queueIdMax = 0;
   #housekeeping: ReturnType<typeof setInterval> | null = null;
 
   readonly #onFault: (fault: unknown) => void;
@@ -209,11 +184,20 @@ class Parts {
     });
     this.#turn = new Turn(this.#commit, onFault);
     this.#timers = new Timers(this.#turn, onFault);
+    this.#store = new StoreSide({
+      config,
+      runtime,
+      commit: this.#commit,
+      clock: this.#clock,
+      watch: this.#watch,
+      report: (event) => this.#reportEvent(event),
+      warn: (text) => this.#warn(text),
+    });
     this.#realm = this.#createRealm(config);
     this.management = new Management({
       realm: this.#realm,
       durable: () => this.#whenDurable(),
-      report: (text) => this.#log.warn("{text}", { text }),
+      report: (text) => this.#warn(text),
       product: { name: NAME, version: VERSION },
     });
     this.#mqtt = new Mqtt({
@@ -228,8 +212,8 @@ class Parts {
       log: textLog(getLogger(["leveret", "mqtt"])),
       version: `${NAME} version ${VERSION}`,
       segmentBytes: config.segmentBytes,
-      openStore: (id, durable, args) => this.#openQueue(id, durable, args),
-      nextStoreId: () => ++this.#queueIdMax,
+      openStore: (id, durable, args) => this.#store.openQueue(id, durable, args),
+      nextStoreId: () => this.#store.nextQueueId(),
     });
     // What waits for room is tried again.
     this.alarms.subscribe(() => this.#turn.schedule());
@@ -248,58 +232,15 @@ class Parts {
   // Starting
 
   openStore(): void {
-    const replay = new DefinitionsReplay();
-    if (!this.#config.memory) this.#openDisk(replay);
-    this.#queueIdMax = Math.max(this.#queueIdMax, replay.queueIdMax);
+    const replay = this.#store.open();
     const loose = this.#realm.restore(replay);
     if (!replay.knowsIdentity) this.#createDefaults();
     if (loose > 0 && this.damage.entries.some(({ kind }) => kind === "damaged-definitions")) {
-      this.#log.warn("{text}", { text: `${loose} bindings are gone with what they led from or to` });
+      this.#warn(`${loose} bindings are gone with what they led from or to`);
     }
     this.#mqtt.restore();
     this.#housekeeping = setInterval(() => this.#keepHouse(), HOUSEKEEPING_MS);
     this.#housekeeping.unref();
-  }
-
-  #openDisk(replay: DefinitionsReplay): void {
-    const dataDir = this.#dataDir = DataDir.open(this.#config.dataDir, this.#runtime);
-    const isNew = this.#runtime.disk.stat(dataDir.definitionsPath) === null;
-    this.#lastStop = LastStop.read(this.#runtime.disk, dataDir.runPath, isNew, this.#clock.nowMs);
-    const files = this.#durableFiles = this.#chooseFiles();
-    const { disk } = this.#runtime;
-    this.#pool = new SpareSegments({
-      directory: dataDir.sparePath,
-      segmentBytes: this.#config.segmentBytes,
-      files,
-      report: (fault) => this.#log.warn("{text}", { text: fault.message }),
-      space: this.#watch.space,
-      mayPrepare: () => this.#watch.hasRoomForSpare(),
-    });
-    this.#watch.reserve(files);
-    const spillPath = join(dataDir.path, "transient");
-    disk.removeTree(spillPath);
-    disk.makeDirectory(spillPath);
-    this.#transientFiles = new MemoryFiles(TRANSIENT_BYTES_IN_MEMORY_MAX, { files, directory: spillPath });
-    this.#definitions = DefinitionsLog.open(
-      disk,
-      dataDir.definitionsPath,
-      this.#commit,
-      (entry) => replay.replay(entry),
-      (event) => this.#reportEvent(event),
-    );
-    // Before a queue is opened: what lies in its place may not be its own.
-    this.#queueIdMax = settleOrphans(disk, dataDir, replay.ids, (event) => this.#reportEvent(event));
-  }
-
-  #chooseFiles(): SegmentFiles {
-    const { store } = this.#config;
-    if (store === "plain") return this.#runtime.plainFiles();
-    const mapped = this.#runtime.mappedFiles();
-    if (mapped !== null) return mapped;
-    if (store === "mapped") {
-      throw new Error("memory-mapped files are not to be had here; expected store = auto or plain");
-    }
-    return this.#runtime.plainFiles();
   }
 
   /** All of them or none: with a part nobody could log in, and the next start would take that for what is wanted. */
@@ -307,7 +248,7 @@ class Parts {
     const { defaultUser, defaultPassword } = this.#config;
     this.#realm.createDefaults(defaultUser, defaultPassword);
     try {
-      this.#definitions?.compact(this.#realm.entries());
+      this.#store.rewriteDefinitions(this.#realm.entries());
     } catch (error) {
       if (!isDiskFull(error)) throw error;
     }
@@ -316,12 +257,12 @@ class Parts {
   #createRealm({ defaultUser, defaultUserOnlyLoopback }: Config): Realm {
     return new Realm({
       turn: this.#turn,
-      definitions: { append: (entry) => this.#definitions?.append(entry) },
-      openStore: (queueId, durable, args) => this.#openQueue(queueId, durable, args),
-      openStream: (queueId, settings) => this.#openStream(queueId, settings),
+      definitions: this.#store,
+      openStore: (queueId, durable, args) => this.#store.openQueue(queueId, durable, args),
+      openStream: (queueId, settings) => this.#store.openStream(queueId, settings),
       destroyStore: (store, durable) => this.#destroyQueue(store, durable),
-      nextQueueId: () => ++this.#queueIdMax,
-      report: (text) => this.#log.warn("{text}", { text }),
+      nextQueueId: () => this.#store.nextQueueId(),
+      report: (text) => this.#warn(text),
       timers: this.#timers,
       commit: this.#commit,
       churn: this.#http.registry.churn,
@@ -332,46 +273,6 @@ class Parts {
         warmQueuesMax: WARM_QUEUES_MAX,
       },
     }, { loopbackOnly: defaultUserOnlyLoopback ? [defaultUser] : [] });
-  }
-
-  #openQueue(queueId: number, durable: boolean, args: Arguments): MessageStore {
-    const { directory, host } = this.#placeOf(queueId, durable);
-    const options = { queueId, directory, segmentBytesMax: this.#config.segmentBytes };
-    const maxPriority = maxPriorityOf(args);
-    if (maxPriority > 0) return PriorityStore.open({ ...options, maxPriority, priorityOf }, host);
-    return QueueStore.open(options, host);
-  }
-
-  #openStream(queueId: number, { retention, segmentBytesMax }: StreamSettings): StreamStore {
-    const { directory, host } = this.#placeOf(queueId, true);
-    const { segmentBytes } = this.#config;
-    const options = {
-      queueId,
-      directory,
-      retention,
-      segmentBytesMax: Math.min(segmentBytesMax ?? Infinity, segmentBytes),
-    };
-    return StreamStore.open(options, host);
-  }
-
-  #placeOf(queueId: number, durable: boolean): { directory: string; host: QueueStoreHost } {
-    const onDisk = durable && this.#dataDir !== null;
-    const directory = onDisk ? this.#dataDir!.queuePath(queueId) : join("transient", String(queueId));
-    if (onDisk) return { directory, host: this.#diskHost ??= this.#hostOf(this.#durableFiles!, this.#pool) };
-    return { directory, host: this.#memoryHost ??= this.#hostOf(this.#transientFiles, null) };
-  }
-
-  #hostOf(files: SegmentFiles, pool: SpareSegments | null): QueueStoreHost {
-    return {
-      files,
-      commit: this.#commit,
-      pool,
-      space: this.#watch.space,
-      recoveryWindow: new ReadWindow(files, RECOVERY_AHEAD_BYTES),
-      unsureBeforeMs: this.#lastStop?.unsureBeforeMs ?? 0,
-      now: () => this.#clock.nowMs,
-      report: (event) => this.#reportEvent(event),
-    };
   }
 
   /** A durable queue's files go when its deletion is on disk: a crash in between must not leave an emptied queue. */
@@ -386,8 +287,12 @@ class Parts {
     const text = `${kind} in ${path} at ${offset}, ${bytes} bytes: ${detail}`;
     this.#http.observations.storeEvent(kind);
     this.damage.add(event);
-    if (isDamage(kind) || kind === "acks-delayed") this.#log.warn("{text}", { text });
+    if (isDamage(kind) || kind === "acks-delayed") this.#warn(text);
     else this.#log.info("{text}", { text });
+  }
+
+  #warn(text: string): void {
+    this.#log.warn("{text}", { text });
   }
 
   get listeners(): readonly Listening[] {
@@ -402,7 +307,7 @@ class Parts {
     if (this.#config.amqp.port >= 0) await this.#listenForAmqp();
     await this.#mqtt.listen(this.#runtime);
     await this.#http.listen({
-      socketPath: this.#dataDir?.socketPath ?? null,
+      socketPath: this.#store.socketPath,
       config: () => this.#config,
       realm: this.#realm,
       management: this.management,
@@ -455,20 +360,13 @@ class Parts {
     try {
       this.#realm.cool();
       this.#mqtt.cool();
-      this.#compactDefinitions();
+      this.#store.compactDefinitions(() => this.#realm.entries());
     } catch (error) {
       if (!isDiskFull(error)) return this.#onFault(error);
       this.alarms.diskFull();
-      this.#log.warn("{text}", { text: `housekeeping waits, the disk is full: ${(error as Error).message}` });
+      this.#warn(`housekeeping waits, the disk is full: ${(error as Error).message}`);
     }
     this.#turn.schedule();
-  }
-
-  #compactDefinitions(): void {
-    const log = this.#definitions;
-    if (log === null || log.entryCount < COMPACT_ENTRIES_MIN) return;
-    const live = [...this.#realm.entries()];
-    if (log.entryCount > 2 * live.length) log.compact(live);
   }
 
   // Stopping
@@ -485,19 +383,16 @@ class Parts {
       this.#realm.close();
       this.#mqtt.close();
       await this.#commit.drain();
-      if (this.#config.sync) this.#lastStop?.stopped();
+      if (this.#config.sync) this.#store.noteStop();
     } finally {
       await this.#release();
     }
   }
 
   async #release(): Promise<void> {
-    await this.#pool?.close();
-    this.#definitions?.close();
+    await this.#store.stopWriting();
     await this.#syncer?.close();
-    await this.#transientFiles.close();
-    await this.#durableFiles?.close();
-    this.#dataDir?.close();
+    await this.#store.release();
   }
 }
 
