@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { MemoryFiles } from "../runtime/memory_file.ts";
+import { leftByCrash } from "./crash_model_testing.ts";
 import { Message } from "./message.ts";
 import type { PriorityStore } from "./priority_store.ts";
 import { countsOf, openPriorities, take } from "./priority_store_testing.ts";
 import { bodyOf, filesOf, messageOf, TestHost } from "./queue_store_testing.ts";
 
-// The model: every message ever published, in order, with its state. What a crash keeps is the state of the last turn,
-// and of each priority the first so many of the messages appended since.
+// The model: every message ever published, in order, with its state. What a crash keeps: crash_model_testing.ts.
 
 type State = "ready" | "requeued" | "unacked" | "settled";
 
@@ -46,17 +46,12 @@ class Model {
     this.appended = [];
   }
 
-  /** What is left, in order of delivery, must be what was there, but for the end of each priority's new messages. */
-  crash(left: readonly string[]): void {
-    const found = new Set(left);
-    const kept = [...this.flushed];
-    for (const priority of PRIORITIES) {
-      const appended = this.appended.filter((entry) => entry.priority === priority);
-      const lost = appended.findIndex(({ body }) => !found.has(body));
-      kept.push(...(lost < 0 ? appended : appended.slice(0, lost)));
-    }
-    this.entries = kept.map((entry) => ({ ...entry, state: "ready" }));
-    assert.deepEqual(left, this.ready().map(({ body }) => body));
+  /** `found`: the bodies that are there, in order of delivery. */
+  crash(found: readonly string[]): void {
+    const left = leftByCrash(found, this, ({ priority }) => priority);
+    this.entries = left.map((entry) => ({ ...entry, state: "ready" }));
+    this.flush();
+    assert.deepEqual(found, this.ready().map(({ body }) => body));
   }
 }
 
@@ -167,7 +162,6 @@ class Run {
     for (let one = take(other, this.#message); one !== null; one = take(other, this.#message)) left.push(one.body);
     host.commit.touched.length = 0;
     model.crash(left);
-    model.flush();
   }
 
   #append(priority: number, size: number): void {

@@ -3,12 +3,12 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { MemoryFiles } from "../runtime/memory_file.ts";
+import { leftByCrash } from "./crash_model_testing.ts";
 import { Message } from "./message.ts";
 import type { QueueStore } from "./queue_store.ts";
-import { bodyOf, filesOf, messageOf, TestHost } from "./queue_store_testing.ts";
+import { bodyOf, filesOf, messageOf, takeAll, TestHost } from "./queue_store_testing.ts";
 
-// The model: every message ever published, in order, with its state. What a crash keeps is the state of the last turn,
-// and the first so many of the messages appended since: a full buffer does not wait for the end of the turn.
+// The model: every message ever published, in order, with its state. What a crash keeps: crash_model_testing.ts.
 
 type State = "ready" | "requeued" | "unacked" | "settled";
 
@@ -41,15 +41,11 @@ class Model {
     this.appended = [];
   }
 
-  crash(readyCount: number): void {
-    const more = readyCount - this.flushed.length;
-    assert.ok(
-      more >= 0 && more <= this.appended.length,
-      `${more} of ${this.appended.length} unflushed messages are there`,
-    );
-    const left = [...this.flushed, ...this.appended.slice(0, more)];
-    this.entries = left.map((entry) => ({ ...entry, state: "ready" }));
+  /** `found`: the bodies that are there, in their order. */
+  crash(found: readonly string[]): void {
+    this.entries = leftByCrash(found, this).map((entry) => ({ ...entry, state: "ready" }));
     this.flush();
+    assert.deepEqual(found, this.ready().map(({ body }) => body));
   }
 }
 
@@ -147,8 +143,9 @@ class Run {
           model.flush();
         }
         host.commit.touched.length = 0;
+        model.crash(takeAll(this.#open()));
+        host.commit.touched.length = 0;
         this.store = this.#open();
-        model.crash(this.store.readyCount);
         break;
     }
     this.#check();
