@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { RawAmqp } from "./raw_amqp.ts";
 import { type ConnectOptions, type Got, RawMqtt } from "./raw_mqtt.ts";
 import { type MqttTestSettings, type RunningBroker, startBroker } from "./running_broker.ts";
+import { waitFor } from "./wait.ts";
 
 export class MqttBroker {
   readonly #directories: string[] = [];
@@ -58,6 +59,21 @@ export class MqttBroker {
     const client = await RawAmqp.open((await this.#broker()).port, { channels: 1 });
     this.#clients.push(client);
     return client;
+  }
+
+  /** So much time passes on the broker's own clock: a retained message that lives so long is gone. */
+  async elapse(seconds: number): Promise<void> {
+    const topic = `elapse/${crypto.randomUUID()}`;
+    const publisher = await this.open({ version: 5 });
+    await publisher.store(topic, "x", { retain: true, properties: { messageExpiryInterval: seconds } });
+    await waitFor("end of a retained message", async () => {
+      const client = await this.open();
+      await client.subscribe(topic, 0);
+      await publisher.store(topic, "now");
+      const { retain } = await client.next("publish");
+      await client.leave();
+      return !retain;
+    });
   }
 
   #leave(): void {
