@@ -39,8 +39,13 @@ function bunSummary(lines) {
  */
 export function failureReports(output) {
   const lines = plainLines(output);
-  if (tally(output) === null) return [lines.slice(-LINES_MAX).join("\n")];
+  if (tally(output) === null) return [lastLines(output)];
   return [...denoFailures(lines), ...bunFailures(lines)];
+}
+
+/** Of a run that failed for another reason than a test. */
+export function lastLines(output) {
+  return plainLines(output).slice(-LINES_MAX).join("\n").trim();
 }
 
 /** All that stands between ` ERRORS ` and ` FAILURES `, each beginning with `name => ./file:line:column`. */

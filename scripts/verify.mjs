@@ -14,7 +14,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { give, ROOT, setUp, TOOLS } from "./setup.mjs";
-import { failureReports, tally } from "./tally.mjs";
+import { failureReports, lastLines, tally } from "./tally.mjs";
 
 const PARTS = ["check", "unit", "clients"];
 const RUNTIMES = ["bun", "deno"];
@@ -101,9 +101,9 @@ function testEnvironment() {
 
 /** A command that passes or fails as a whole. */
 async function check(name, command, args) {
-  const { code } = await stream(name, command, args);
+  const { code, output } = await stream(name, command, args);
   if (code === 0) total.passed += 1;
-  else fail(name, 1);
+  else fail(name, 1, [lastLines(output)]);
 }
 
 /** A run of tests: what its runtime's summary says. A run that dies without one, or disagrees with it, has failed. */
@@ -118,7 +118,7 @@ async function suite(name, runtime, files, testMsMax, variables = {}) {
   total.passed += counts.passed;
   total.skipped += counts.skipped;
   if (counts.failed > 0) fail(`${name}: ${counts.failed}`, counts.failed, reports);
-  else if (code !== 0) fail(`${name}: ended with ${code}`, 1);
+  else if (code !== 0) fail(`${name}: ended with ${code}`, 1, [lastLines(output)]);
   else if (counts.passed === 0) fail(`${name}: no test ran`, 1);
 }
 
